@@ -1,0 +1,6 @@
+package io.membacking.region;
+
+public enum RegionKind {
+    RAM,
+    DEVICE
+}

@@ -1,0 +1,33 @@
+package io.membacking.vm;
+
+import io.membacking.partition.Availability;
+import io.membacking.partition.Capabilities;
+import java.util.List;
+
+/**
+ * Makes virtual machines on whatever hypervisor backend is there. A service; thread-safe. It needs no backend to be satisfied:
+ * machines made while there is none wait for one. When it goes, the machines it made are closed.
+ */
+public interface VirtualMachines {
+    /**
+     * Makes a virtual machine. It attaches at once if a usable backend is there, else it {@link VmState#WAITING waits}, and
+     * {@link VirtualMachine#status()} says why.
+     *
+     * @throws IllegalArgumentException if the name is taken or the filter cannot be parsed
+     */
+    VirtualMachine create(VmRequest request);
+
+    List<VirtualMachine> machines();
+
+    /** Every backend that is installed, usable or not, best first. */
+    List<BackendInfo> backends();
+
+    /**
+     * A backend that is installed.
+     *
+     * @param bundle the symbolic name and version of the bundle that provides it
+     * @param ranking its service ranking; the highest usable one that a machine's filter admits is chosen
+     */
+    record BackendInfo(
+            String name, String bundle, int ranking, Availability availability, Capabilities capabilities, List<String> guests) {}
+}
