@@ -25,7 +25,13 @@ public record MachineConfig(
     /** One processor, 64 MiB, output dropped. */
     public static MachineConfig of(String name, BootSource boot) {
         return new MachineConfig(
-                name, 64L << 20, 1, boot, OutputStream.nullOutputStream(), OutputStream.nullOutputStream(), Optional.empty());
+                name,
+                64L << 20,
+                1,
+                boot,
+                OutputStream.nullOutputStream(),
+                OutputStream.nullOutputStream(),
+                Optional.empty());
     }
 
     public MachineConfig withMemory(long bytes) {

@@ -48,7 +48,8 @@ public record BackingChoice(
     }
 
     public BackingChoice onHostNode(int node) {
-        return new BackingChoice(kind, hugePageSize, transparentHugePages, prefetch, OptionalInt.of(node), existingOrNull);
+        return new BackingChoice(
+                kind, hugePageSize, transparentHugePages, prefetch, OptionalInt.of(node), existingOrNull);
     }
 
     public Optional<Backing> existing() {

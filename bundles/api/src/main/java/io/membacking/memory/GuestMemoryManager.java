@@ -33,7 +33,9 @@ public interface GuestMemoryManager extends AutoCloseable {
 
     /** Sets what the guest sees of exactly one RAM region. */
     default void setVisibility(MemoryRange range, RamVisibility visibility) throws MembackingException {
-        changeVisibility("set visibility of " + range + " to " + visibility).set(range, visibility).commit();
+        changeVisibility("set visibility of " + range + " to " + visibility)
+                .set(range, visibility)
+                .commit();
     }
 
     /** Starts a change of several visibilities at once. @param reason for the journal */

@@ -33,14 +33,18 @@ public final class MemoryLayout {
     public static MemoryLayout of(List<RamRange> ram, List<MemoryRange> mmio, Optional<MemoryRange> vtl2)
             throws LayoutException {
         if (ram.isEmpty()) {
-            throw new LayoutException(Failure.of("lay out memory", null, "there is no RAM", "give at least one RAM range"));
+            throw new LayoutException(
+                    Failure.of("lay out memory", null, "there is no RAM", "give at least one RAM range"));
         }
         for (int i = 1; i < ram.size(); i++) {
             MemoryRange before = ram.get(i - 1).range();
             MemoryRange range = ram.get(i).range();
             if (!before.overlaps(range) && before.compareTo(range) > 0) {
                 throw new LayoutException(Failure.of(
-                        "lay out memory", range, "RAM comes after the higher RAM " + before, "give RAM ranges in ascending order"));
+                        "lay out memory",
+                        range,
+                        "RAM comes after the higher RAM " + before,
+                        "give RAM ranges in ascending order"));
             }
         }
         List<Named> all = new ArrayList<>();

@@ -11,7 +11,8 @@ import java.util.OptionalInt;
 public record RamRange(MemoryRange range, OptionalInt virtualNode) {
     public RamRange {
         if (virtualNode.orElse(0) < 0) {
-            throw new IllegalArgumentException("virtual NUMA node " + virtualNode.getAsInt() + " of RAM at " + range + " is negative");
+            throw new IllegalArgumentException(
+                    "virtual NUMA node " + virtualNode.getAsInt() + " of RAM at " + range + " is negative");
         }
     }
 

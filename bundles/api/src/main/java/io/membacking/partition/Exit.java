@@ -75,8 +75,8 @@ public sealed interface Exit {
     record EmulationFailure(long rip, byte[] instruction, String detail) implements Exit {
         @Override
         public String toString() {
-            return "emulation failure at rip 0x" + Long.toHexString(rip) + " [" + HexFormat.ofDelimiter(" ").formatHex(instruction)
-                    + "] " + detail;
+            return "emulation failure at rip 0x" + Long.toHexString(rip) + " ["
+                    + HexFormat.ofDelimiter(" ").formatHex(instruction) + "] " + detail;
         }
     }
 

@@ -11,7 +11,8 @@ package io.membacking.partition;
 public record PartitionRequest(String name, boolean interruptControllers, int maxProcessors) {
     public PartitionRequest {
         if (maxProcessors < 1) {
-            throw new IllegalArgumentException("partition " + name + " asks for " + maxProcessors + " processors; 1 is the least");
+            throw new IllegalArgumentException(
+                    "partition " + name + " asks for " + maxProcessors + " processors; 1 is the least");
         }
     }
 }

@@ -17,9 +17,9 @@ public record MemoryRange(long start, long end) implements Comparable<MemoryRang
     /** The granularity of guest memory: the x86-64 base page, 4,096 bytes. */
     public static final int PAGE_SIZE = 4096;
 
-    private static final Comparator<MemoryRange> ORDER =
-            Comparator.<MemoryRange, Long>comparing(MemoryRange::start, Long::compareUnsigned)
-                    .thenComparing(MemoryRange::end, Long::compareUnsigned);
+    private static final Comparator<MemoryRange> ORDER = Comparator.<MemoryRange, Long>comparing(
+                    MemoryRange::start, Long::compareUnsigned)
+            .thenComparing(MemoryRange::end, Long::compareUnsigned);
 
     /** @throws IllegalArgumentException if a bound is not page aligned or the range is empty or wraps */
     public MemoryRange {
@@ -35,9 +35,8 @@ public record MemoryRange(long start, long end) implements Comparable<MemoryRang
     /** The range that starts at {@code start} and is {@code length} bytes long. @throws IllegalArgumentException as above */
     public static MemoryRange ofLength(long start, long length) {
         if (length <= 0 || Long.compareUnsigned(start + length, start) < 0) {
-            throw new IllegalArgumentException(
-                    "range of 0x" + Long.toHexString(length) + " bytes at 0x" + Long.toHexString(start)
-                            + " is empty or wraps");
+            throw new IllegalArgumentException("range of 0x" + Long.toHexString(length) + " bytes at 0x"
+                    + Long.toHexString(start) + " is empty or wraps");
         }
         return new MemoryRange(start, start + length);
     }

@@ -93,7 +93,10 @@ public sealed interface Step {
      * @param before what it held, covering exactly {@code range}, or null if nothing
      * @param after what it is to hold, covering exactly {@code range}, or null if nothing
      */
-    record ChangeVa(MemoryRange range, @Nullable HeldMemory before, @Nullable HeldMemory after) implements Step {
+    record ChangeVa(
+            MemoryRange range,
+            @Nullable HeldMemory before,
+            @Nullable HeldMemory after) implements Step {
         @Override
         public Optional<Step> inverse() {
             return Optional.of(new ChangeVa(range, after, before));

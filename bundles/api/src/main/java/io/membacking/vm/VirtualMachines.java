@@ -29,5 +29,10 @@ public interface VirtualMachines {
      * @param ranking its service ranking; the highest usable one that a machine's filter admits is chosen
      */
     record BackendInfo(
-            String name, String bundle, int ranking, Availability availability, Capabilities capabilities, List<String> guests) {}
+            String name,
+            String bundle,
+            int ranking,
+            Availability availability,
+            Capabilities capabilities,
+            List<String> guests) {}
 }

@@ -22,7 +22,8 @@ public record VmRequest(
         Optional<String> backendFilter) {
     public VmRequest {
         if (processors < 1) {
-            throw new IllegalArgumentException("virtual machine " + name + " asks for " + processors + " processors; 1 is the least");
+            throw new IllegalArgumentException(
+                    "virtual machine " + name + " asks for " + processors + " processors; 1 is the least");
         }
     }
 

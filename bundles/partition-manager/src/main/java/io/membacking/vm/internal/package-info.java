@@ -1,0 +1,3 @@
+/** Virtual machines: the chosen backend, the processors and their threads. */
+@org.jspecify.annotations.NullMarked
+package io.membacking.vm.internal;
