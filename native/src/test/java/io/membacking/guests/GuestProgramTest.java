@@ -1,0 +1,122 @@
+package io.membacking.guests;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class GuestProgramTest {
+
+    private static final Path SOURCES = Path.of("guests").toAbsolutePath();
+    private static final Path RESOURCES = Path.of("src/main/resources/guests").toAbsolutePath();
+
+    @Test
+    void everyProgramHasItsBytes() {
+        for (GuestProgram program : GuestProgram.values()) {
+            assertTrue(program.bytes().length > 0, program.fileName());
+        }
+    }
+
+    @Test
+    void everyResourceIsAProgram() throws IOException {
+        Set<String> programs = Arrays.stream(GuestProgram.values())
+                .map(GuestProgram::fileName)
+                .collect(Collectors.toCollection(TreeSet::new));
+        assertEquals(programs, filesIn(RESOURCES));
+    }
+
+    @Test
+    void entryOfAnImageLiesInWhatTheFileHolds() {
+        for (GuestProgram program : GuestProgram.values()) {
+            long offset = program.entry() - program.loadAddress();
+            assertTrue(
+                    offset >= 0 && offset < program.bytes().length, program + " " + Long.toHexString(program.entry()));
+        }
+        assertTrue(GuestProgram.HELLO.entry() > GuestProgram.HELLO.loadAddress(), "headers come first");
+    }
+
+    @Test
+    void committedBytesAreWhatTheSourcesAssembleTo(@TempDir Path out) throws Exception {
+        require(
+                "committedBytesAreWhatTheSourcesAssembleTo",
+                "as and ld on PATH (binutils)",
+                onPath("as") && onPath("ld"));
+        run("sh", SOURCES.resolve("build.sh").toString(), out.toString());
+        assertEquals(filesIn(out), filesIn(RESOURCES));
+        for (String name : filesIn(out)) {
+            assertArrayEquals(
+                    Files.readAllBytes(out.resolve(name)),
+                    Files.readAllBytes(RESOURCES.resolve(name)),
+                    name + " is not what its source assembles to: run guests/build.sh");
+        }
+    }
+
+    @Test
+    void everyProgramKeepsItsContractOnKvm(@TempDir Path out) throws Exception {
+        require("everyProgramKeepsItsContractOnKvm", "gcc on PATH", onPath("gcc"));
+        Path kvm = Path.of("/dev/kvm");
+        require(
+                "everyProgramKeepsItsContractOnKvm",
+                "/dev/kvm to read and write",
+                Files.isReadable(kvm) && Files.isWritable(kvm));
+        String harness = out.resolve("kvm_guests").toString();
+        run("gcc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", harness, "harness/kvm_guests.c");
+        run(harness, RESOURCES.toString());
+    }
+
+    private static void run(String... command) throws Exception {
+        Path output = Files.createTempFile("native", ".log");
+        try {
+            Process process = new ProcessBuilder(command)
+                    .redirectErrorStream(true)
+                    .redirectOutput(output.toFile())
+                    .start();
+            boolean ended = process.waitFor(120, TimeUnit.SECONDS);
+            if (!ended) {
+                process.destroyForcibly().waitFor();
+            }
+            String text = Files.readString(output);
+            assertTrue(ended, () -> String.join(" ", command) + " did not end within 120 s:\n" + text);
+            assertEquals(0, process.exitValue(), () -> String.join(" ", command) + ":\n" + text);
+        } finally {
+            Files.delete(output);
+        }
+    }
+
+    private static Set<String> filesIn(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(TreeSet::new));
+        }
+    }
+
+    /** Skips the test by name when what it needs is missing, or fails it where the build requires everything. */
+    private static void require(String test, String what, boolean there) {
+        if (there) {
+            return;
+        }
+        String message = "SKIPPED " + test + ": it needs " + what;
+        System.err.println(message);
+        if ("all".equals(System.getProperty("membacking.require"))) {
+            throw new AssertionError(message + ", and membacking.require=all");
+        }
+        Assumptions.abort(message);
+    }
+
+    private static boolean onPath(String name) {
+        return Stream.of(System.getenv("PATH").split(":"))
+                .map(folder -> Path.of(folder, name))
+                .anyMatch(Files::isExecutable);
+    }
+}
