@@ -52,4 +52,19 @@ public interface HostMemory {
      * @throws AllocationException if nothing was offered in time, or what came could be shrunk by others
      */
     List<Backing> receive(Path socket, Duration deadline) throws AllocationException;
+
+    /** Whether {@link #processBarrier()} is there. Never changes while the service lives. */
+    default boolean hasProcessBarrier() {
+        return false;
+    }
+
+    /**
+     * Returns after every thread of this process has executed a full memory barrier since the call (membarrier on Linux,
+     * FlushProcessWriteBuffers on Windows): who changes seldom pays for it, so that who reads often need not.
+     *
+     * @throws UnsupportedOperationException if {@link #hasProcessBarrier()} is false
+     */
+    default void processBarrier() {
+        throw new UnsupportedOperationException("this host has no barrier for all threads of a process");
+    }
 }
