@@ -31,7 +31,7 @@ public interface VirtualMachine extends AutoCloseable {
     Optional<RunResult> lastResult();
 
     /**
-     * Waits until it is attached or running.
+     * Waits until it is attached or running, trying the backends there are once more first.
      *
      * @return whether it is
      */
@@ -54,9 +54,10 @@ public interface VirtualMachine extends AutoCloseable {
     Run start(ExitHandler handler, int processors);
 
     /**
-     * Puts the processors back into their reset state.
+     * Puts the processors and interrupt controllers back into their reset state, attaching anew, to the best backend there is.
      *
-     * @throws IllegalStateException while it runs or waits
+     * @throws BackendException if no backend would have it; it waits then
+     * @throws IllegalStateException while it runs or after close
      */
     void reset() throws BackendException;
 

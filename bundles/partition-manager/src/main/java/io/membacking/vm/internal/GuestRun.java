@@ -1,0 +1,227 @@
+package io.membacking.vm.internal;
+
+import io.membacking.partition.Exit;
+import io.membacking.partition.Processor;
+import io.membacking.vm.ExitHandler;
+import io.membacking.vm.Outcome;
+import io.membacking.vm.Run;
+import io.membacking.vm.RunResult;
+import io.membacking.vm.RunResult.Kind;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs the processors of one engagement, a thread each, until something ends it. The first end counts; the result is told when the
+ * last thread has gone.
+ */
+final class GuestRun implements Run {
+    private static final System.Logger LOG = System.getLogger(GuestRun.class.getName());
+
+    private final List<Processor> processors;
+    private final Gate gate;
+    private final ExitHandler handler;
+    private final Runnable onFinished;
+    private final AtomicReference<@Nullable RunResult> end = new AtomicReference<>();
+    private final CompletableFuture<RunResult> completion = new CompletableFuture<>();
+    private final List<Thread> threads = new ArrayList<>();
+    private int running;
+    private int halted;
+
+    /** @param onFinished called when no thread is left, before the result is told */
+    GuestRun(String machine, List<Processor> processors, Gate gate, ExitHandler handler, Runnable onFinished) {
+        this.processors = processors;
+        this.gate = gate;
+        this.handler = handler;
+        this.onFinished = onFinished;
+        this.running = processors.size();
+        for (int i = 0; i < processors.size(); i++) {
+            int index = i;
+            Thread thread = new Thread(null, () -> runProcessor(index), machine + " processor " + index, 0, false);
+            thread.setDaemon(true);
+            // A thread made here inherits nothing of its creator: neither locals nor a class loader that would be kept
+            // alive.
+            thread.setContextClassLoader(null);
+            threads.add(thread);
+        }
+    }
+
+    void start() {
+        threads.forEach(Thread::start);
+    }
+
+    boolean finished() {
+        return completion.isDone();
+    }
+
+    @Override
+    public Optional<RunResult> result() {
+        return completion.isDone() ? Optional.of(completion.join()) : Optional.empty();
+    }
+
+    @Override
+    public Optional<RunResult> await(Duration deadline) throws InterruptedException {
+        try {
+            return Optional.of(completion.get(deadline.toNanos(), TimeUnit.NANOSECONDS));
+        } catch (TimeoutException e) {
+            return Optional.empty();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Override
+    public CompletionStage<RunResult> completion() {
+        return completion.minimalCompletionStage();
+    }
+
+    @Override
+    public void stop(int code, String reason) {
+        end(new RunResult(Kind.STOPPED, code, reason, -1));
+    }
+
+    /** Ends the run with this result unless it has one; returns at once. */
+    void end(RunResult result) {
+        if (end.compareAndSet(null, result)) {
+            processors.forEach(Processor::cancel);
+            gate.wake();
+            synchronized (this) {
+                notifyAll();
+            }
+        }
+    }
+
+    /**
+     * Waits until every processor's thread but the calling one has gone.
+     *
+     * @return whether they have
+     */
+    boolean awaitThreads(Duration deadline) {
+        long until = System.nanoTime() + deadline.toNanos();
+        boolean interrupted = false;
+        boolean gone = true;
+        for (Thread thread : threads) {
+            while (thread != Thread.currentThread() && thread.isAlive()) {
+                long left = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+                if (left <= 0) {
+                    gone = false;
+                    break;
+                }
+                try {
+                    thread.join(left);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        return gone;
+    }
+
+    /** Tells the result although a handler has not come back: its thread ends when it does. */
+    void abandon() {
+        finish();
+    }
+
+    private boolean ended() {
+        return end.get() != null;
+    }
+
+    private void runProcessor(int index) {
+        try {
+            Processor processor = processors.get(index);
+            while (gate.enter(index, this::ended)) {
+                Exit exit;
+                try {
+                    exit = processor.run();
+                } finally {
+                    gate.leave(index);
+                }
+                // An exit that comes together with the end is handled all the same: its instruction has happened.
+                if (!(exit instanceof Exit.Cancelled)) {
+                    act(index, exit, handler.handle(index, exit));
+                }
+            }
+        } catch (InterruptedException e) {
+            end(new RunResult(Kind.FAILED, 0, "processor " + index + " was interrupted", index));
+        } catch (Throwable e) {
+            // Whatever a handler or a backend throws ends this run, and nothing else.
+            if (!ended()) {
+                LOG.log(
+                        System.Logger.Level.WARNING,
+                        "run of " + Thread.currentThread().getName() + " failed",
+                        e);
+            }
+            end(new RunResult(Kind.FAILED, 0, "processor " + index + ": " + e, index));
+        } finally {
+            boolean last;
+            synchronized (this) {
+                running--;
+                last = running == 0;
+            }
+            if (last) {
+                finish();
+            }
+        }
+    }
+
+    private void finish() {
+        onFinished.run();
+        RunResult result = end.get();
+        completion.complete(result != null ? result : new RunResult(Kind.FAILED, 0, "ended without a result", -1));
+    }
+
+    private void act(int index, Exit exit, Outcome outcome) throws InterruptedException {
+        if (outcome instanceof Outcome.Stop stop) {
+            end(new RunResult(Kind.STOPPED, stop.code(), stop.reason(), index));
+        } else if (outcome == Outcome.unhandled()) {
+            unhandled(index, exit);
+        }
+    }
+
+    private void unhandled(int index, Exit exit) throws InterruptedException {
+        if (exit instanceof Exit.PortIo io) {
+            floatBus(io.input(), io.data());
+        } else if (exit instanceof Exit.Mmio mmio) {
+            floatBus(mmio.input(), mmio.data());
+        } else if (exit instanceof Exit.Halt) {
+            waitHalted();
+        } else if (exit instanceof Exit.Shutdown shutdown) {
+            end(new RunResult(Kind.SHUTDOWN, 0, shutdown.detail(), index));
+        } else if (exit instanceof Exit.MemoryFault fault) {
+            end(new RunResult(Kind.MEMORY_FAULT, 0, fault.toString(), index));
+        } else if (exit instanceof Exit.EmulationFailure failure) {
+            end(new RunResult(Kind.EMULATION_FAILED, 0, failure.toString(), index));
+        }
+    }
+
+    /** Nobody drives the bus: reads see all ones. */
+    private static void floatBus(boolean input, byte[] data) {
+        if (input) {
+            Arrays.fill(data, (byte) 0xff);
+        }
+    }
+
+    /** Nothing wakes a halted processor here, so when the last halts the run is over. */
+    private synchronized void waitHalted() throws InterruptedException {
+        halted++;
+        if (halted == processors.size()) {
+            end(new RunResult(Kind.HALTED, 0, "every processor halted", -1));
+        }
+        while (!ended()) {
+            wait();
+        }
+        halted--;
+    }
+}
