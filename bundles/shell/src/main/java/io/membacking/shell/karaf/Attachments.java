@@ -1,0 +1,20 @@
+package io.membacking.shell.karaf;
+
+import io.membacking.shell.internal.Console;
+import org.apache.karaf.shell.api.action.Argument;
+import org.apache.karaf.shell.api.action.Command;
+import org.apache.karaf.shell.api.action.Completion;
+import org.apache.karaf.shell.api.action.lifecycle.Service;
+
+@Service
+@Command(scope = "membacking", name = "attachments", description = "Lists the attachments of a guest.")
+public final class Attachments extends ConsoleAction {
+    @Argument(name = "guest", description = "Guest", required = true)
+    @Completion(GuestCompleter.class)
+    private String guest = "";
+
+    @Override
+    Object answer(Console console) {
+        return console.attachments(guest);
+    }
+}
