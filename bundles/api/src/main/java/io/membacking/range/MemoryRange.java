@@ -90,7 +90,7 @@ public record MemoryRange(long start, long end) implements Comparable<MemoryRang
         return rest;
     }
 
-    /** This range moved by {@code delta} bytes. @throws IllegalArgumentException if it would wrap or lose its alignment */
+    /** This range with {@code delta} bytes added to its start, modulo 2^64. @throws IllegalArgumentException if the range would reach over the end of the address space or lose its alignment */
     public MemoryRange shift(long delta) {
         return ofLength(start + delta, length());
     }
