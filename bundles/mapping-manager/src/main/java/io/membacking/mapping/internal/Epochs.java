@@ -1,0 +1,170 @@
+package io.membacking.mapping.internal;
+
+import io.membacking.host.HostMemory;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.lang.ref.WeakReference;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Who is inside a guest's memory now. Each thread announces itself in a slot of its own: odd while it is inside, and another
+ * number each time. A change publishes a snapshot and then waits until every slot that was odd has moved: whoever is inside
+ * afterwards has seen the new snapshot.
+ *
+ * <p>Why it holds. Reader: store slot, <i>fence</i>, load snapshot. Changer: store snapshot, <i>fence</i>, load slots. With a full
+ * fence on both sides one of the two loads sees the other's store. Where the host has a barrier for all threads of the process,
+ * the changer's fence is a full one on behalf of every reader, and the reader's may be one for the compiler alone: its acquire
+ * fence keeps the loads that follow behind it, and HotSpot (17 and 25, x86-64 and aarch64) moves no store across it either; the
+ * Java memory model does not promise the latter, hence the full fence where the barrier is missing. The release store at the end
+ * keeps every touch before it, and the changer's acquire load of it orders the change after the touch. A plain store would not
+ * do: the compiler has been seen to move it above the touch.
+ *
+ * <p>A slot is a {@code long[]} and not a class of ours, since it stays in a host thread's ThreadLocal after this bundle has gone
+ * and would keep its class loader alive. It is padded, so that neighbours in memory do not share its cache lines.
+ */
+final class Epochs {
+    private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final int PADDING = 16;
+    private static final int HERE = PADDING;
+    private static final int SLOT_LENGTH = 2 * PADDING + 1;
+    /** An even number that no thread reaches: the slot was given back. */
+    private static final long RETIRED = Long.MIN_VALUE;
+
+    private static final int SPINS = 200;
+    private static final int YIELDS = 1000;
+    private static final long PARK_NANOS = 50_000;
+
+    private final HostMemory host;
+    /** The readers' side of the bargain: whether they fence for themselves. */
+    private final boolean fenced;
+
+    /** Of this guest alone, so that no guest's readers hold up another's changes. */
+    @SuppressWarnings("ThreadLocalUsage")
+    private final ThreadLocal<long[]> threadSlot = new ThreadLocal<>();
+    /** Guarded by itself. */
+    private final List<WeakReference<long[]>> slots = new ArrayList<>();
+
+    private int pruneAt = 64;
+
+    Epochs(HostMemory host) {
+        this.host = host;
+        this.fenced = !host.hasProcessBarrier();
+        leave(newSlot(), enter(newSlot())); // links the var handles now, not inside a section
+    }
+
+    /** The calling thread's slot. */
+    long[] slotOfThread() {
+        long[] slot = threadSlot.get();
+        return slot != null ? slot : adoptThread();
+    }
+
+    private long[] adoptThread() {
+        long[] slot = register();
+        threadSlot.set(slot);
+        return slot;
+    }
+
+    /** A slot of its own for one thread at a time. Forgotten when it is retired or no longer reachable. */
+    long[] register() {
+        long[] slot = newSlot();
+        synchronized (slots) {
+            if (slots.size() >= pruneAt) {
+                slots.removeIf(Epochs::isGone);
+                pruneAt = Math.max(64, 2 * slots.size());
+            }
+            slots.add(new WeakReference<>(slot));
+        }
+        return slot;
+    }
+
+    /** Gives a slot back; the caller is outside. */
+    static void retire(long[] slot) {
+        SLOT.setRelease(slot, HERE, RETIRED);
+    }
+
+    /**
+     * Goes inside. What follows must not block, call out, or be long, and must end with {@link #leave} whatever happens. The
+     * snapshot is loaded after this.
+     *
+     * @return what {@link #leave} needs
+     */
+    long enter(long[] slot) {
+        long epoch = slot[HERE] + 1;
+        SLOT.setOpaque(slot, HERE, epoch);
+        if (fenced) {
+            VarHandle.fullFence();
+        } else {
+            VarHandle.acquireFence();
+        }
+        return epoch;
+    }
+
+    static void leave(long[] slot, long epoch) {
+        SLOT.setRelease(slot, HERE, epoch + 1);
+    }
+
+    /**
+     * Waits until everyone who may have seen an older snapshot than the last one published is outside. Not from inside.
+     *
+     * @param nanos how long to wait at most
+     * @return whether all left in time
+     */
+    boolean drain(long nanos) {
+        if (!fenced) {
+            host.processBarrier();
+        }
+        VarHandle.fullFence();
+        List<Inside> inside = new ArrayList<>();
+        synchronized (slots) {
+            // Who registers after this synchronises with us here, and so sees the snapshot.
+            slots.removeIf(reference -> {
+                long[] slot = reference.get();
+                if (slot == null) {
+                    return true;
+                }
+                long epoch = (long) SLOT.getAcquire(slot, HERE);
+                if ((epoch & 1) != 0) {
+                    inside.add(new Inside(slot, epoch));
+                }
+                return epoch == RETIRED;
+            });
+        }
+        long start = inside.isEmpty() ? 0 : System.nanoTime();
+        for (Inside reader : inside) {
+            if (!awaitLeaving(reader, start, nanos)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Yields before it sleeps: on a full machine the reader waited for is often one that was preempted inside. */
+    @SuppressWarnings("ThreadPriorityCheck")
+    private static boolean awaitLeaving(Inside reader, long start, long nanos) {
+        for (int tries = 0; (long) SLOT.getAcquire(reader.slot, HERE) == reader.epoch; tries++) {
+            if (tries < SPINS) {
+                Thread.onSpinWait();
+            } else if (System.nanoTime() - start >= nanos) {
+                return false;
+            } else if (tries < SPINS + YIELDS) {
+                Thread.yield();
+            } else {
+                LockSupport.parkNanos(PARK_NANOS);
+            }
+        }
+        return true;
+    }
+
+    private static boolean isGone(WeakReference<long[]> reference) {
+        long[] slot = reference.get();
+        return slot == null || (long) SLOT.getAcquire(slot, HERE) == RETIRED;
+    }
+
+    private static long[] newSlot() {
+        return new long[SLOT_LENGTH];
+    }
+
+    private record Inside(long[] slot, long epoch) {}
+}
