@@ -1,0 +1,211 @@
+package io.membacking.machine.internal;
+
+import io.membacking.error.BackendException;
+import io.membacking.error.MembackingException;
+import io.membacking.inspect.Inspectable;
+import io.membacking.inspect.Inspection;
+import io.membacking.machine.BootSource;
+import io.membacking.machine.Machine;
+import io.membacking.machine.MachineConfig;
+import io.membacking.memory.GuestMemoryManager;
+import io.membacking.memory.GuestMemoryManagers;
+import io.membacking.partition.ProcessorState;
+import io.membacking.vm.Run;
+import io.membacking.vm.VirtualMachine;
+import io.membacking.vm.VirtualMachines;
+import io.membacking.vm.VmRequest;
+import io.membacking.vm.VmState;
+import java.lang.System.Logger.Level;
+import java.time.Clock;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/**
+ * A machine: memory, ROM, processors and devices of one guest.
+ *
+ * <p>Firmware and kernels get the partition's interrupt controllers and timer, so a halt waits inside the hypervisor for an
+ * interrupt that may never come. A flat binary gets none, so that halting ends its run; all its processors start at its address,
+ * with their number in rax. Of a kernel's processors the first starts, and the others wait for it to start them.
+ */
+final class PcMachine implements Machine, Inspectable {
+    private static final System.Logger LOG = System.getLogger(PcMachine.class.getName());
+
+    private final MachineConfig config;
+    private final LoadedImage image;
+    private final GuestMemoryManager memory;
+    private final VirtualMachine vm;
+    private final Consumer<PcMachine> onClose;
+    private final GuestLegacyRam legacyRam;
+    private final Pc pc;
+    private final AtomicBoolean interruptLineFailed = new AtomicBoolean();
+    private final Object lifecycle = new Object();
+    private boolean closed;
+
+    private PcMachine(
+            MachineConfig config,
+            LoadedImage image,
+            GuestMemoryManager memory,
+            VirtualMachine vm,
+            ScheduledExecutorService timer,
+            Clock clock,
+            LongSupplier nanoTime,
+            Consumer<PcMachine> onClose) {
+        this.config = config;
+        this.image = image;
+        this.memory = memory;
+        this.vm = vm;
+        this.onClose = onClose;
+        this.legacyRam = new GuestLegacyRam(memory);
+        this.pc = new Pc(
+                new PcMemory(config.memorySize()),
+                config.processors(),
+                legacyRam,
+                new ConsoleOutput(config.name() + " serial", config.serial(), timer),
+                new ConsoleOutput(config.name() + " debug", config.debug(), timer),
+                this::setSerialInterrupt,
+                clock,
+                nanoTime);
+    }
+
+    /**
+     * As {@link io.membacking.machine.Machines#create}; the name is the caller's to guard.
+     *
+     * @param onClose told once, before anything of the machine is closed
+     */
+    static PcMachine create(
+            MachineConfig config,
+            GuestMemoryManagers memories,
+            VirtualMachines virtualMachines,
+            ScheduledExecutorService timer,
+            Clock clock,
+            LongSupplier nanoTime,
+            Consumer<PcMachine> onClose)
+            throws MembackingException {
+        PcMemory layout = new PcMemory(config.memorySize());
+        LoadedImage image = new ImageLoader(layout).load(config.boot());
+        GuestMemoryManager memory = build(config, memories, layout);
+        try {
+            new GuestLegacyRam(memory).hideAll();
+            if (config.boot() instanceof BootSource.Firmware firmware) {
+                PcRom.place(memory, firmware.image());
+            }
+            image.writeTo(memory.memory());
+            VirtualMachine vm = virtualMachines.create(new VmRequest(
+                    config.name(),
+                    memory,
+                    config.processors(),
+                    hasInterruptControllers(config.boot()),
+                    0,
+                    config.backendFilter()));
+            return new PcMachine(config, image, memory, vm, timer, clock, nanoTime, onClose);
+        } catch (MembackingException | RuntimeException e) {
+            memory.close();
+            throw e;
+        }
+    }
+
+    private static GuestMemoryManager build(MachineConfig config, GuestMemoryManagers memories, PcMemory layout)
+            throws MembackingException {
+        if (memories.manager(config.name()).isPresent()) {
+            throw new IllegalArgumentException(
+                    "there is a guest named " + config.name() + " already; give another name");
+        }
+        return memories.builder(config.name())
+                .layout(layout.layout())
+                .x86LegacySupport(true)
+                .build();
+    }
+
+    private static boolean hasInterruptControllers(BootSource boot) {
+        return !(boot instanceof BootSource.Flat);
+    }
+
+    @Override
+    public String name() {
+        return config.name();
+    }
+
+    @Override
+    public MachineConfig config() {
+        return config;
+    }
+
+    @Override
+    public GuestMemoryManager memory() {
+        return memory;
+    }
+
+    @Override
+    public VirtualMachine vm() {
+        return vm;
+    }
+
+    ExitCounters exits() {
+        return pc.counters();
+    }
+
+    @Override
+    public Run start() throws MembackingException {
+        synchronized (lifecycle) {
+            if (closed) {
+                throw new IllegalStateException("machine " + name() + " is closed");
+            }
+            if (vm.state() != VmState.READY) {
+                throw new IllegalStateException(
+                        "machine " + name() + " cannot start, it is " + vm.state() + ": " + vm.status());
+            }
+            vm.reset();
+            legacyRam.hideAll();
+            pc.reset();
+            image.writeTo(memory.memory());
+            for (int processor = 0; processor < vm.processors(); processor++) {
+                Optional<ProcessorState> start = image.start().state(vm.processorState(processor), processor);
+                if (start.isPresent()) {
+                    vm.setProcessorState(processor, start.get());
+                }
+            }
+            return new MachineRun(vm.start(pc), pc::flush);
+        }
+    }
+
+    @Override
+    public void close() {
+        synchronized (lifecycle) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        onClose.accept(this);
+        vm.close();
+        pc.flush();
+        memory.close();
+    }
+
+    private void setSerialInterrupt(boolean raised) {
+        if (!hasInterruptControllers(config.boot())) {
+            return;
+        }
+        try {
+            vm.setInterruptLine(Serial16550.INTERRUPT, raised);
+        } catch (BackendException e) {
+            if (!interruptLineFailed.getAndSet(true)) {
+                LOG.log(Level.WARNING, name() + ": serial interrupts are lost", e);
+            }
+        }
+    }
+
+    @Override
+    public void inspect(Inspection inspection) {
+        inspection.text("boot", config.boot().name());
+        inspection.text("state", vm.state().toString());
+        inspection.text("status", vm.status());
+        vm.lastResult().ifPresent(result -> inspection.text("last result", result.kind() + ": " + result.reason()));
+        inspection.number("memory", config.memorySize());
+        inspection.number("processors", config.processors());
+        pc.inspect(inspection);
+    }
+}
