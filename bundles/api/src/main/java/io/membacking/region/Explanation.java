@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param gpa the address asked for
  * @param visibleOrNull the piece that the guest sees there, or null if accesses exit
+ * @param winnerOrNull the mapped region that wins there, with memory or without, or null if there is none
  * @param hidden the mapped regions that lose there, in the order in which they would show
  * @param unmapped the regions that lie there but are not in the guest
  * @param attachments a line for each attachment: what its partition holds there
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 public record Explanation(
         long gpa,
         @Nullable FlatPiece visibleOrNull,
+        @Nullable RegionInfo winnerOrNull,
         List<RegionInfo> hidden,
         List<RegionInfo> unmapped,
         List<String> attachments,
@@ -29,6 +31,10 @@ public record Explanation(
 
     public Optional<FlatPiece> visible() {
         return Optional.ofNullable(visibleOrNull);
+    }
+
+    public Optional<RegionInfo> winner() {
+        return Optional.ofNullable(winnerOrNull);
     }
 
     public Optional<JournalEntry> lastChange() {

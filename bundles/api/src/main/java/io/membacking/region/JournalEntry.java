@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A commit as it went. A value, of text and numbers alone: it outlives whatever took part.
  *
- * @param sequence counts up from 1 for each guest
+ * @param sequence counts up from 1 for each guest; 0 for a change that changed nothing, which the journal does not keep
  * @param reason what the caller said the change was for
  * @param thread the name of the committing thread
  * @param operations what was asked; applying the operations of all successful entries in order to a new guest with the same

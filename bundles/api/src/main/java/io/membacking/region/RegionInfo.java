@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A region as it stands. Immutable.
  *
- * @param mappedOrNull how it is mapped, or null while it is not in the guest
- * @param mappings in order of offset, disjoint
+ * @param mappedOrNull how it is mapped, or null while it is not in the guest; prefetch, an action, is always false here
+ * @param mappings in order of offset, disjoint; neighbours with contiguous backing and the same access are one
  */
 public record RegionInfo(
         RegionId id,
