@@ -1,0 +1,109 @@
+package io.membacking.partition.kvm;
+
+import com.sun.jna.Memory;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The processor that a guest sees, as CPUID tells it: for now all that the host's KVM supports. A model that several hosts, or
+ * several hypervisors, have in common would be made here. Immutable.
+ */
+record CpuidTable(List<Leaf> leaves) {
+    /** One answer of CPUID. */
+    record Leaf(int function, int index, int flags, int eax, int ebx, int ecx, int edx) {}
+
+    private static final int LEAF_FEATURES = 1;
+    private static final int LEAF_TOPOLOGY = 0xb;
+    private static final int LEAF_TOPOLOGY_V2 = 0x1f;
+    private static final int LEAF_ADDRESS_SIZES = 0x80000008;
+    private static final int LEAF_AMD_TOPOLOGY = 0x8000001e;
+
+    private static final int ECX_X2APIC = 1 << 21;
+    private static final int ECX_TSC_DEADLINE = 1 << 24;
+    private static final int ECX_HYPERVISOR = 1 << 31;
+
+    /** The least that a processor with long mode has, where the leaf is missing. */
+    private static final int LEAST_PHYSICAL_ADDRESS_WIDTH = 36;
+
+    CpuidTable {
+        leaves = List.copyOf(leaves);
+    }
+
+    /** From a {@code struct kvm_cpuid2}. */
+    static CpuidTable from(Memory table) {
+        List<Leaf> leaves = new ArrayList<>();
+        for (int i = 0; i < table.getInt(KvmAbi.CPUID2_COUNT); i++) {
+            long at = KvmAbi.CPUID2_HEADER_SIZE + (long) i * KvmAbi.CPUID_ENTRY_SIZE;
+            leaves.add(new Leaf(
+                    table.getInt(at + KvmAbi.CPUID_FUNCTION),
+                    table.getInt(at + KvmAbi.CPUID_INDEX),
+                    table.getInt(at + KvmAbi.CPUID_FLAGS),
+                    table.getInt(at + KvmAbi.CPUID_EAX),
+                    table.getInt(at + KvmAbi.CPUID_EBX),
+                    table.getInt(at + KvmAbi.CPUID_ECX),
+                    table.getInt(at + KvmAbi.CPUID_EDX)));
+        }
+        return new CpuidTable(leaves);
+    }
+
+    /** As a {@code struct kvm_cpuid2}, which the caller closes. */
+    Memory toMemory() {
+        Memory table = new Memory(KvmAbi.CPUID2_HEADER_SIZE + (long) leaves.size() * KvmAbi.CPUID_ENTRY_SIZE);
+        table.clear();
+        table.setInt(KvmAbi.CPUID2_COUNT, leaves.size());
+        for (int i = 0; i < leaves.size(); i++) {
+            Leaf leaf = leaves.get(i);
+            long at = KvmAbi.CPUID2_HEADER_SIZE + (long) i * KvmAbi.CPUID_ENTRY_SIZE;
+            table.setInt(at + KvmAbi.CPUID_FUNCTION, leaf.function());
+            table.setInt(at + KvmAbi.CPUID_INDEX, leaf.index());
+            table.setInt(at + KvmAbi.CPUID_FLAGS, leaf.flags());
+            table.setInt(at + KvmAbi.CPUID_EAX, leaf.eax());
+            table.setInt(at + KvmAbi.CPUID_EBX, leaf.ebx());
+            table.setInt(at + KvmAbi.CPUID_ECX, leaf.ecx());
+            table.setInt(at + KvmAbi.CPUID_EDX, leaf.edx());
+        }
+        return table;
+    }
+
+    /** Bits of a guest-physical address. */
+    int physicalAddressWidth() {
+        for (Leaf leaf : leaves) {
+            if (leaf.function() == LEAF_ADDRESS_SIZES) {
+                return leaf.eax() & 0xff;
+            }
+        }
+        return LEAST_PHYSICAL_ADDRESS_WIDTH;
+    }
+
+    /**
+     * What one processor of several is to answer: its own APIC id in every leaf that has it, and of the APIC's features only
+     * those that are there. KVM reports what it could do with its own APIC, whether the partition has one or not.
+     *
+     * @param tscDeadline whether KVM's APIC has that timer mode; it is not in what KVM reports
+     */
+    CpuidTable forProcessor(int apicId, boolean interruptControllers, boolean tscDeadline) {
+        List<Leaf> own = new ArrayList<>(leaves.size());
+        for (Leaf leaf : leaves) {
+            int eax = leaf.eax();
+            int ebx = leaf.ebx();
+            int ecx = leaf.ecx();
+            int edx = leaf.edx();
+            switch (leaf.function()) {
+                case LEAF_FEATURES -> {
+                    ebx = (ebx & 0x00ffffff) | apicId << 24;
+                    ecx |= ECX_HYPERVISOR;
+                    if (!interruptControllers) {
+                        ecx &= ~(ECX_X2APIC | ECX_TSC_DEADLINE);
+                    } else if (tscDeadline) {
+                        ecx |= ECX_TSC_DEADLINE;
+                    }
+                }
+                case LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2 -> edx = apicId;
+                case LEAF_AMD_TOPOLOGY -> eax = apicId;
+                default -> {}
+            }
+            own.add(new Leaf(leaf.function(), leaf.index(), leaf.flags(), eax, ebx, ecx, edx));
+        }
+        return new CpuidTable(own);
+    }
+}

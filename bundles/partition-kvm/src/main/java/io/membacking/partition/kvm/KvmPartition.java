@@ -1,0 +1,563 @@
+package io.membacking.partition.kvm;
+
+import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
+import io.membacking.error.BackendException;
+import io.membacking.partition.Capabilities;
+import io.membacking.partition.Partition;
+import io.membacking.partition.PartitionMapping;
+import io.membacking.partition.PartitionRequest;
+import io.membacking.partition.Processor;
+import io.membacking.range.MemoryRange;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A KVM virtual machine: a range mapped is a memory slot. KVM has no bit that forbids execution, so every range is executable.
+ *
+ * <p>Whoever uses the descriptor holds the read lock of {@code life}, and close the write lock: a number given back to the kernel
+ * is never used again.
+ */
+final class KvmPartition implements Partition {
+    /**
+     * Pages that KVM on Intel processors needs in the guest's address space: three for a task state segment, one for a page table,
+     * used in real mode. They lie where QEMU has them, below the 16 MiB that firmware may take under 4 GiB.
+     */
+    private static final MemoryRange TSS = new MemoryRange(0xfeffd000L, 0xff000000L);
+
+    private static final MemoryRange IDENTITY_MAP = new MemoryRange(0xfeffc000L, 0xfeffd000L);
+    private static final MemoryRange LOCAL_APIC = new MemoryRange(0xfee00000L, 0xfee01000L);
+    private static final MemoryRange IO_APIC = new MemoryRange(0xfec00000L, 0xfec01000L);
+
+    /** Pages in a slot, less than 2 to the power of 31: {@code KVM_MEM_MAX_NR_PAGES}. */
+    private static final long MOST_PAGES = (1L << 31) - 1;
+
+    /** Pages of the platform's own, by name. */
+    private record Reserved(MemoryRange range, String name) {}
+
+    private final Syscalls calls;
+    private final PartitionRequest request;
+    private final Capabilities capabilities;
+    private final int vm;
+    private final int runAreaSize;
+    private final @Nullable CpuidTable cpuid;
+    private final boolean tscDeadline;
+    private final boolean sregs2;
+    private final Consumer<KvmPartition> onClose;
+    private final List<Reserved> reserved;
+
+    private final ReadWriteLock life = new ReentrantReadWriteLock();
+    private volatile boolean closed;
+
+    /** Guards the book and the memory that its requests are written into. */
+    private final SlotBook slots;
+
+    private final Memory region = new Memory(KvmAbi.MEMORY_REGION_SIZE);
+
+    /** By index; those made for KVM's sake but not asked for yet are in {@code prepared} too. Guards itself and prepared. */
+    private final Map<Integer, KvmProcessor> processors = new TreeMap<>();
+
+    private @Nullable KvmProcessor prepared;
+    private @Nullable PortableMsrs msrs;
+
+    /** Every {@code struct kvm_irq_level} there can be, each line lowered and raised; null without interrupt controllers. */
+    private final @Nullable Memory lines;
+
+    private KvmPartition(
+            Syscalls calls,
+            PartitionRequest request,
+            Capabilities capabilities,
+            int vm,
+            int runAreaSize,
+            @Nullable CpuidTable cpuid,
+            boolean tscDeadline,
+            boolean sregs2,
+            Consumer<KvmPartition> onClose) {
+        this.calls = calls;
+        this.request = request;
+        this.capabilities = capabilities;
+        this.vm = vm;
+        this.runAreaSize = runAreaSize;
+        this.cpuid = cpuid;
+        this.tscDeadline = tscDeadline;
+        this.sregs2 = sregs2;
+        this.onClose = onClose;
+        this.slots = new SlotBook(capabilities.maxMappings());
+        this.lines = request.interruptControllers() ? lines() : null;
+        this.reserved = reserved(request.interruptControllers());
+    }
+
+    /** @param onClose called once, when it has been closed */
+    static KvmPartition create(Syscalls calls, PartitionRequest request, Consumer<KvmPartition> onClose)
+            throws BackendException {
+        String operation = "create partition '" + request.name() + "'";
+        try (KvmDevice device = KvmDevice.open(calls, operation)) {
+            Capabilities capabilities = device.capabilities(operation);
+            if (request.interruptControllers() && !capabilities.interruptControllers()) {
+                throw KvmErrors.refused(
+                        operation,
+                        null,
+                        "KVM has no interrupt controllers and timer of a PC here",
+                        "ask for a partition without them");
+            }
+            if (request.maxProcessors() > device.maxProcessors()) {
+                throw KvmErrors.refused(
+                        operation,
+                        null,
+                        request.maxProcessors() + " processors are more than KVM's " + device.maxProcessors(),
+                        "ask for fewer");
+            }
+            int runAreaSize = device.runAreaSize(operation);
+            CpuidTable cpuid = KvmDevice.isX86() ? device.supportedCpuid(operation) : null;
+            int vm = device.createVm(operation);
+            boolean made = false;
+            try {
+                if (KvmDevice.isX86()) {
+                    placePages(calls, vm, operation);
+                }
+                if (request.interruptControllers()) {
+                    createInterruptControllers(calls, vm, operation);
+                }
+                KvmPartition partition = new KvmPartition(
+                        calls,
+                        request,
+                        capabilities,
+                        vm,
+                        runAreaSize,
+                        cpuid,
+                        device.extension(KvmAbi.KVM_CAP_TSC_DEADLINE_TIMER) != 0,
+                        device.extension(KvmAbi.KVM_CAP_SREGS2) != 0,
+                        onClose);
+                made = true;
+                return partition;
+            } finally {
+                if (!made) {
+                    calls.close(vm);
+                }
+            }
+        }
+    }
+
+    /** Before the first processor, or KVM on Intel processors takes its own idea of where they lie. */
+    private static void placePages(Syscalls calls, int vm, String operation) throws BackendException {
+        try (Memory address = new Memory(Long.BYTES)) {
+            address.setLong(0, IDENTITY_MAP.start());
+            int result = calls.ioctl(vm, KvmAbi.KVM_SET_IDENTITY_MAP_ADDR, address);
+            if (result >= 0) {
+                result = calls.ioctl(vm, KvmAbi.KVM_SET_TSS_ADDR, TSS.start());
+            }
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM does not take the addresses of its own pages", result);
+            }
+        }
+    }
+
+    private static void createInterruptControllers(Syscalls calls, int vm, String operation) throws BackendException {
+        int result = calls.ioctl(vm, KvmAbi.KVM_CREATE_IRQCHIP, 0);
+        if (result >= 0) {
+            try (Memory pit = new Memory(KvmAbi.PIT_CONFIG_SIZE)) {
+                pit.clear();
+                pit.setInt(KvmAbi.PIT_FLAGS, KvmAbi.KVM_PIT_SPEAKER_DUMMY);
+                result = calls.ioctl(vm, KvmAbi.KVM_CREATE_PIT2, pit);
+            }
+        }
+        if (result < 0) {
+            throw KvmErrors.failed(operation, null, "KVM refuses interrupt controllers and timer", result);
+        }
+    }
+
+    private static Memory lines() {
+        Memory lines = new Memory(2L * KvmAbi.KVM_IOAPIC_NUM_PINS * KvmAbi.IRQ_LEVEL_SIZE);
+        for (int line = 0; line < KvmAbi.KVM_IOAPIC_NUM_PINS; line++) {
+            for (int level = 0; level <= 1; level++) {
+                long at = level(line, level == 1);
+                lines.setInt(at + KvmAbi.IRQ_LEVEL_IRQ, line);
+                lines.setInt(at + KvmAbi.IRQ_LEVEL_LEVEL, level);
+            }
+        }
+        return lines;
+    }
+
+    private static long level(int line, boolean raised) {
+        return (2L * line + (raised ? 1 : 0)) * KvmAbi.IRQ_LEVEL_SIZE;
+    }
+
+    private static List<Reserved> reserved(boolean interruptControllers) {
+        List<Reserved> reserved = new ArrayList<>();
+        if (KvmDevice.isX86()) {
+            reserved.add(new Reserved(IDENTITY_MAP, "KVM's identity map"));
+            reserved.add(new Reserved(TSS, "KVM's task state segment"));
+            reserved.add(new Reserved(LOCAL_APIC, "the local APIC"));
+            if (interruptControllers) {
+                reserved.add(new Reserved(IO_APIC, "the I/O APIC"));
+            }
+        }
+        return reserved;
+    }
+
+    @Override
+    public String name() {
+        return request.name();
+    }
+
+    @Override
+    public String backend() {
+        return KvmBackend.KVM;
+    }
+
+    @Override
+    public Capabilities capabilities() {
+        return capabilities;
+    }
+
+    @Override
+    public void map(PartitionMapping mapping) throws BackendException {
+        String operation = "map into " + this;
+        MemoryRange range = mapping.range();
+        life.readLock().lock();
+        try {
+            checkOpen();
+            synchronized (slots) {
+                checkAddresses(operation, mapping);
+                Optional<PartitionMapping> other = slots.overlapping(range);
+                if (other.isPresent()) {
+                    throw KvmErrors.refused(
+                            operation, range, other.get().range() + " is mapped already", "unmap it first");
+                }
+                if (slots.isFull()) {
+                    throw KvmErrors.refused(
+                            operation,
+                            range,
+                            "all " + capabilities.maxMappings() + " memory slots of KVM are in use",
+                            "map fewer, larger ranges");
+                }
+                SlotBook.Slot slot = slots.add(mapping);
+                int result = setRegion(slot, range.length());
+                if (result < 0) {
+                    slots.remove(slot);
+                    throw KvmErrors.failed(operation, range, "KVM refuses the memory slot", result);
+                }
+            }
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    private void checkAddresses(String operation, PartitionMapping mapping) throws BackendException {
+        MemoryRange range = mapping.range();
+        // Shifting by the width says more than comparing with 1L << width: the width may be 64 some day.
+        int width = capabilities.physicalAddressWidth();
+        if (width < Long.SIZE && (range.end() - 1) >>> width != 0) {
+            throw KvmErrors.refused(
+                    operation,
+                    range,
+                    "it ends beyond the " + width + " bits of this processor's physical addresses",
+                    "place it below 0x" + Long.toHexString(1L << width));
+        }
+        for (Reserved pages : reserved) {
+            if (pages.range().overlaps(range)) {
+                throw KvmErrors.refused(
+                        operation,
+                        range,
+                        "the pages of " + pages.name() + " lie at " + pages.range(),
+                        "leave them out");
+            }
+        }
+        if (range.pages() > MOST_PAGES) {
+            throw KvmErrors.refused(
+                    operation,
+                    range,
+                    "KVM's memory slots have at most 0x" + Long.toHexString(MOST_PAGES) + " pages",
+                    "map it in parts");
+        }
+        long hva = mapping.hva();
+        if (!MemoryRange.isAligned(hva) || hva <= 0 || hva + range.length() < 0) {
+            throw KvmErrors.refused(
+                    operation,
+                    range,
+                    "0x" + Long.toHexString(hva) + " is no host address where it could lie",
+                    "give the address of a page of this process");
+        }
+        if (!mapping.writable() && !capabilities.readOnlyMemory()) {
+            throw KvmErrors.refused(
+                    operation, range, "KVM has no read-only memory here", "map it writable or not at all");
+        }
+    }
+
+    /** With length 0 the slot is deleted. */
+    private int setRegion(SlotBook.Slot slot, long length) {
+        PartitionMapping mapping = slot.mapping();
+        region.setInt(KvmAbi.REGION_SLOT, slot.id());
+        region.setInt(KvmAbi.REGION_FLAGS, mapping.writable() ? 0 : KvmAbi.KVM_MEM_READONLY);
+        region.setLong(KvmAbi.REGION_GPA, mapping.range().start());
+        region.setLong(KvmAbi.REGION_BYTES, length);
+        region.setLong(KvmAbi.REGION_HVA, mapping.hva());
+        return calls.ioctl(vm, KvmAbi.KVM_SET_USER_MEMORY_REGION, region);
+    }
+
+    @Override
+    public void unmap(MemoryRange range) throws BackendException {
+        String operation = "unmap from " + this;
+        life.readLock().lock();
+        try {
+            if (closed) {
+                return;
+            }
+            synchronized (slots) {
+                Optional<SlotBook.Slot> slot = slots.exactly(range);
+                if (slot.isEmpty()) {
+                    Optional<PartitionMapping> other = slots.overlapping(range);
+                    throw other.isEmpty()
+                            ? KvmErrors.refused(operation, range, "nothing is mapped there", "")
+                            : KvmErrors.refused(
+                                    operation,
+                                    range,
+                                    "KVM unmaps only what one call mapped, here "
+                                            + other.get().range(),
+                                    "unmap that, and map what is to stay");
+                }
+                int result = setRegion(slot.get(), 0);
+                if (result < 0) {
+                    throw KvmErrors.failed(operation, range, "KVM does not delete the memory slot", result);
+                }
+                slots.remove(slot.get());
+            }
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    /**
+     * KVM populates its tables through a processor: one that is out of the guest, and if there is none yet, the first is made for
+     * it.
+     */
+    @Override
+    public void prefetch(MemoryRange range) throws BackendException {
+        String operation = "prefetch in " + this;
+        life.readLock().lock();
+        try {
+            checkOpen();
+            if (!capabilities.prefetch()) {
+                throw KvmErrors.refused(
+                        operation,
+                        range,
+                        "KVM cannot populate its tables here",
+                        "use Linux 6.11 or later with two-dimensional paging, or do without");
+            }
+            synchronized (slots) {
+                if (!slots.covers(range)) {
+                    throw KvmErrors.refused(operation, range, "not all of it is mapped", "map it first");
+                }
+            }
+            List<KvmProcessor> candidates;
+            synchronized (processors) {
+                if (processors.isEmpty()) {
+                    prepared = newProcessor(0, operation);
+                    processors.put(0, prepared);
+                }
+                candidates = List.copyOf(processors.values());
+            }
+            try (Memory request = new Memory(KvmAbi.PRE_FAULT_MEMORY_SIZE)) {
+                request.clear();
+                request.setLong(KvmAbi.PRE_FAULT_GPA, range.start());
+                request.setLong(KvmAbi.PRE_FAULT_BYTES, range.length());
+                for (KvmProcessor processor : candidates) {
+                    int result = processor.prefetch(request);
+                    if (result == 0) {
+                        return;
+                    }
+                    if (result < 0) {
+                        throw KvmErrors.failed(operation, range, "KVM could not populate its tables", result);
+                    }
+                }
+            }
+            throw KvmErrors.refused(
+                    operation, range, "every processor is inside the guest", "prefetch while one is held or stopped");
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    @Override
+    public void pin(MemoryRange range) throws BackendException {
+        checkOpen();
+        throw KvmErrors.refused(
+                "pin in " + this, range, "KVM has no pinning of its own", "lock the host memory instead");
+    }
+
+    @Override
+    public void unpin(MemoryRange range) {
+        // Nothing is ever pinned.
+    }
+
+    @Override
+    public List<PartitionMapping> mappings() {
+        checkOpen();
+        synchronized (slots) {
+            return slots.mappings();
+        }
+    }
+
+    @Override
+    public Processor createProcessor(int index) throws BackendException {
+        String operation = "create processor " + index + " of " + this;
+        if (index < 0 || index >= request.maxProcessors()) {
+            throw new IllegalArgumentException(
+                    operation + ": it was asked for " + request.maxProcessors() + " processors, counted from 0");
+        }
+        life.readLock().lock();
+        try {
+            checkOpen();
+            synchronized (processors) {
+                KvmProcessor ready = prepared;
+                if (ready != null && ready.index() == index) {
+                    prepared = null;
+                    return ready;
+                }
+                if (processors.containsKey(index)) {
+                    throw KvmErrors.refused(
+                            operation,
+                            null,
+                            "it was created before, and KVM keeps it as long as the partition",
+                            "use it, or make another partition");
+                }
+                KvmProcessor processor = newProcessor(index, operation);
+                processors.put(index, processor);
+                return processor;
+            }
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    /** Holds the lock of processors. */
+    private KvmProcessor newProcessor(int index, String operation) throws BackendException {
+        CpuidTable model = cpuid;
+        if (model == null) {
+            throw KvmErrors.refused(
+                    operation,
+                    null,
+                    "processors are x86-64, and this host is " + System.getProperty("os.arch", "?"),
+                    "use an x86-64 host");
+        }
+        int fd = calls.ioctl(vm, KvmAbi.KVM_CREATE_VCPU, index);
+        if (fd < 0) {
+            throw KvmErrors.failed(operation, null, "KVM refuses another processor", fd);
+        }
+        long address = 0;
+        boolean made = false;
+        try {
+            try (Memory own = model.forProcessor(index, request.interruptControllers(), tscDeadline)
+                    .toMemory()) {
+                int result = calls.ioctl(fd, KvmAbi.KVM_SET_CPUID2, own);
+                if (result < 0) {
+                    throw KvmErrors.failed(operation, null, "KVM refuses its CPUID", result);
+                }
+            }
+            address = calls.map(fd, runAreaSize);
+            if (address < 0) {
+                throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
+            }
+            PortableMsrs known = msrs;
+            if (known == null) {
+                known = PortableMsrs.of(calls, fd);
+                msrs = known;
+            }
+            KvmProcessor processor = new KvmProcessor(
+                    calls,
+                    name(),
+                    index,
+                    fd,
+                    new RunArea(address),
+                    runAreaSize,
+                    known,
+                    request.interruptControllers(),
+                    sregs2);
+            made = true;
+            return processor;
+        } finally {
+            if (!made) {
+                if (address > 0) {
+                    calls.unmap(address, runAreaSize);
+                }
+                calls.close(fd);
+            }
+        }
+    }
+
+    @Override
+    public void setInterruptLine(int line, boolean raised) throws BackendException {
+        String operation = "set interrupt line " + line + " of " + this;
+        life.readLock().lock();
+        try {
+            checkOpen();
+            Memory levels = lines;
+            if (levels == null) {
+                throw KvmErrors.refused(
+                        operation, null, "it has no interrupt controllers", "ask for them when it is created");
+            }
+            if (line < 0 || line >= KvmAbi.KVM_IOAPIC_NUM_PINS) {
+                throw KvmErrors.refused(
+                        operation, null, "there is no such line", "use 0 to " + (KvmAbi.KVM_IOAPIC_NUM_PINS - 1));
+            }
+            Pointer level = levels.share(level(line, raised));
+            int result = calls.ioctl(vm, KvmAbi.KVM_IRQ_LINE, level);
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM refuses", result);
+            }
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    @Override
+    public boolean isClosed() {
+        return closed;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException(this + " is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        life.writeLock().lock();
+        try {
+            if (closed) {
+                return;
+            }
+            closed = true;
+            synchronized (processors) {
+                processors.values().forEach(KvmProcessor::stop); // all at once, so that they leave side by side
+                processors.values().forEach(KvmProcessor::close);
+                processors.clear();
+                prepared = null;
+            }
+            calls.close(vm); // the last descriptor: the kernel deletes the slots
+            synchronized (slots) {
+                slots.clear();
+            }
+            region.close();
+            if (lines != null) {
+                lines.close();
+            }
+        } finally {
+            life.writeLock().unlock();
+        }
+        onClose.accept(this);
+    }
+
+    @Override
+    public String toString() {
+        return "partition '" + name() + "'";
+    }
+}

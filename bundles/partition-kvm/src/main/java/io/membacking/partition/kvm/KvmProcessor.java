@@ -1,0 +1,470 @@
+package io.membacking.partition.kvm;
+
+import com.sun.jna.Memory;
+import io.membacking.error.BackendException;
+import io.membacking.partition.Exit;
+import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A KVM processor.
+ *
+ * <p>Two locks in one: {@code lock} is held for moments only, and guards who has the processor ({@code busy}), whom to kick
+ * ({@code runner}) and what is asked of it ({@code cancelled}, {@code closing}). Who is busy has all else to itself.
+ *
+ * <p>A cancel is never lost: asked for before KVM_RUN is entered, it is seen in the flag, or {@code immediate_exit} makes the kernel
+ * return at once; asked for later, the signal does. It never counts twice: the flag is taken back when it is reported, and a signal
+ * that comes late is an interruption for which there is no reason, after which the guest is entered again. The thread is known and
+ * kicked only between the start and the end of its call of run, so that it cannot have ended.
+ */
+final class KvmProcessor implements Processor {
+    /** A write split in pieces can follow an exit with others; none has more. */
+    private static final int MOST_PIECES = 64;
+
+    /** Milliseconds. The kick is reliable; should a foreign handler ever eat the signal, closing must not wait for ever. */
+    private static final long KICK_AGAIN = 100;
+
+    private static final Exit HALT = new Exit.Halt();
+    private static final Exit CANCELLED = new Exit.Cancelled();
+    private static final @Nullable MethodHandle IS_VIRTUAL = isVirtual();
+
+    private final Syscalls calls;
+    private final String label;
+    private final int index;
+    private final int fd;
+    private final RunArea area;
+    private final long areaSize;
+    private final PortableMsrs msrs;
+    private final boolean kernelApic;
+    private final boolean sregs2;
+
+    private final Object lock = new Object();
+    private boolean busy;
+    private long runner;
+    private boolean cancelled;
+    private boolean closing;
+    private boolean closed;
+
+    // Of who is busy:
+    private @Nullable Thread lastThread;
+    private long lastThreadId;
+    /** Whether the instruction of the last exit waits for the next KVM_RUN. */
+    private boolean unfinished;
+    /** The answer to the last exit, if it is for input, and where it goes. */
+    private byte @Nullable [] input;
+
+    private long inputOffset;
+    /** An exit that finishing the last one gave, and that run has not returned yet. */
+    private @Nullable Exit waiting;
+
+    /** Takes over the descriptor and the run area. */
+    KvmProcessor(
+            Syscalls calls,
+            String partition,
+            int index,
+            int fd,
+            RunArea area,
+            long areaSize,
+            PortableMsrs msrs,
+            boolean kernelApic,
+            boolean sregs2) {
+        this.calls = calls;
+        this.label = "processor " + index + " of partition '" + partition + "'";
+        this.index = index;
+        this.fd = fd;
+        this.area = area;
+        this.areaSize = areaSize;
+        this.msrs = msrs;
+        this.kernelApic = kernelApic;
+        this.sregs2 = sregs2;
+    }
+
+    @Override
+    public int index() {
+        return index;
+    }
+
+    @Override
+    public Exit run() throws BackendException {
+        if (isVirtual(Thread.currentThread())) {
+            throw new IllegalStateException(
+                    label + " can only run on a platform thread: the guest holds the thread it runs on");
+        }
+        claim(true);
+        try {
+            return enter();
+        } finally {
+            letGo();
+        }
+    }
+
+    private Exit enter() throws BackendException {
+        while (!takeCancel()) {
+            Exit exit = waiting;
+            if (exit != null) {
+                waiting = null;
+                return exit;
+            }
+            exit = enterOnce("run " + label);
+            if (exit != null) {
+                return exit;
+            }
+        }
+        return CANCELLED;
+    }
+
+    /** One KVM_RUN: finishes the last exit, and returns the next, or null if there is none to report. */
+    private @Nullable Exit enterOnce(String operation) throws BackendException {
+        byte[] answer = input;
+        if (answer != null) {
+            area.supply(inputOffset, answer);
+        }
+        area.clearExitReason();
+        int result = calls.run(fd);
+        unfinished = false;
+        input = null;
+        return result < 0 ? failure(operation, result) : exit(operation);
+    }
+
+    private @Nullable Exit failure(String operation, int result) throws BackendException {
+        switch (-result) {
+            case Errno.EINTR, Errno.EAGAIN -> {
+                return null; // kicked, or a processor that waits for its start-up was woken without one
+            }
+            case Errno.EFAULT, Errno.EHWPOISON -> {
+                boolean told = area.exitReason() == KvmAbi.KVM_EXIT_MEMORY_FAULT;
+                return new Exit.MemoryFault(
+                        told ? area.memoryFaultGpa() : -1,
+                        "the host could not give memory that is mapped in the partition: " + Errno.named(-result));
+            }
+            default -> throw KvmErrors.failed(operation, null, "KVM could not run it", result);
+        }
+    }
+
+    private @Nullable Exit exit(String operation) throws BackendException {
+        int reason = area.exitReason();
+        switch (reason) {
+            case KvmAbi.KVM_EXIT_IO -> {
+                Exit.PortIo exit = area.portIo();
+                expect(exit.input(), exit.data(), area.portDataOffset());
+                return exit;
+            }
+            case KvmAbi.KVM_EXIT_MMIO -> {
+                Exit.Mmio exit = area.mmio();
+                expect(exit.input(), exit.data(), KvmAbi.RUN_MMIO_DATA);
+                return exit;
+            }
+            case KvmAbi.KVM_EXIT_HLT -> {
+                return HALT;
+            }
+            case KvmAbi.KVM_EXIT_INTR, KvmAbi.KVM_EXIT_SET_TPR -> {
+                return null; // nothing to do for it
+            }
+            case KvmAbi.KVM_EXIT_SHUTDOWN -> {
+                return new Exit.Shutdown("triple fault");
+            }
+            case KvmAbi.KVM_EXIT_SYSTEM_EVENT -> {
+                return new Exit.Shutdown(area.systemEvent());
+            }
+            case KvmAbi.KVM_EXIT_MEMORY_FAULT -> {
+                return new Exit.MemoryFault(
+                        area.memoryFaultGpa(), "the host could not give memory that is mapped in the partition");
+            }
+            case KvmAbi.KVM_EXIT_INTERNAL_ERROR -> {
+                return new Exit.EmulationFailure(
+                        general(operation).rip(), area.failedInstruction(), area.suberrorName());
+            }
+            case KvmAbi.KVM_EXIT_FAIL_ENTRY ->
+                throw KvmErrors.refused(
+                        operation,
+                        null,
+                        "the hardware refuses to enter the guest, reason 0x" + Long.toHexString(area.failEntryReason()),
+                        "look for a combination of registers that no processor can have");
+            default -> throw KvmErrors.refused(operation, null, "KVM exited for the unknown reason " + reason, "");
+        }
+    }
+
+    private void expect(boolean isInput, byte[] data, long offset) {
+        unfinished = true;
+        input = isInput ? data : null;
+        inputOffset = offset;
+    }
+
+    /**
+     * As the interface says. Where the instruction needs another exit, as an access wider than 8 bytes does, that exit waits for
+     * the next run, and the state cannot be taken before.
+     */
+    @Override
+    public void completeExit() throws BackendException {
+        claim(false);
+        try {
+            if (waiting == null) {
+                finish("complete an exit of " + label);
+            }
+        } finally {
+            letGo();
+        }
+    }
+
+    /** Finishes the last exit; what it exits with again waits. */
+    private void finish(String operation) throws BackendException {
+        if (!unfinished) {
+            return;
+        }
+        area.setImmediateExit(true);
+        try {
+            waiting = enterOnce(operation);
+        } finally {
+            area.setImmediateExit(false);
+        }
+    }
+
+    @Override
+    public void cancel() {
+        synchronized (lock) {
+            cancelled = true;
+            kick();
+        }
+    }
+
+    /** Asks it to end, and waits for nobody. */
+    void stop() {
+        synchronized (lock) {
+            closing = true;
+            kick();
+        }
+    }
+
+    @Override
+    public void close() {
+        boolean interrupted = false;
+        synchronized (lock) {
+            closing = true;
+            while (busy) {
+                kick();
+                try {
+                    lock.wait(KICK_AGAIN);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (!closed) {
+                closed = true;
+                lastThread = null;
+                calls.unmap(area.address(), areaSize);
+                calls.close(fd);
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public ProcessorState state() throws BackendException {
+        claim(false);
+        try {
+            if (waiting != null) {
+                throw new IllegalStateException(
+                        label + " is in the middle of an instruction with another exit: call run and handle it first");
+            }
+            return read("read the state of " + label);
+        } finally {
+            letGo();
+        }
+    }
+
+    @Override
+    public void setState(ProcessorState state) throws BackendException {
+        Registers.check(state.system());
+        String operation = "set the state of " + label;
+        claim(false);
+        try {
+            abandonExit(operation);
+            ProcessorState before = read(operation);
+            try {
+                write(state, operation);
+                wake(operation);
+            } catch (BackendException e) {
+                try {
+                    write(before, operation);
+                } catch (BackendException undo) {
+                    e.addSuppressed(undo);
+                }
+                throw e;
+            }
+        } finally {
+            letGo();
+        }
+    }
+
+    /** KVM would finish the last instruction over the new registers: it is finished before, whatever its answer. */
+    private void abandonExit(String operation) throws BackendException {
+        for (int i = 0; unfinished && i < MOST_PIECES; i++) {
+            finish(operation);
+        }
+        waiting = null;
+    }
+
+    private ProcessorState read(String operation) throws BackendException {
+        try (Memory sregs = new Memory(systemSize())) {
+            readSystem(sregs, operation);
+            return new ProcessorState(general(operation), Registers.system(sregs), msrs.read(fd, operation));
+        }
+    }
+
+    private void write(ProcessorState state, String operation) throws BackendException {
+        try (Memory regs = new Memory(KvmAbi.REGS_SIZE);
+                Memory sregs = new Memory(systemSize())) {
+            readSystem(sregs, operation); // what the portable form lacks stays
+            Registers.put(sregs, state.system());
+            if (sregs2) {
+                sregs.setLong(KvmAbi.SREGS2_FLAGS, 0); // the PDPTEs are loaded from memory, as by a write of CR3
+            }
+            check(
+                    calls.ioctl(fd, sregs2 ? KvmAbi.KVM_SET_SREGS2 : KvmAbi.KVM_SET_SREGS, sregs),
+                    operation,
+                    "KVM refuses these segment and control registers");
+            if (!kernelApic) {
+                area.setCr8(state.system().cr8());
+            }
+            Registers.put(regs, state.general());
+            check(calls.ioctl(fd, KvmAbi.KVM_SET_REGS, regs), operation, "KVM refuses these general registers");
+            msrs.write(fd, state.msrs(), operation);
+        }
+    }
+
+    /** A processor halted in the kernel would sleep on, wherever its instruction pointer was set. */
+    private void wake(String operation) throws BackendException {
+        if (!kernelApic) {
+            return;
+        }
+        try (Memory state = new Memory(KvmAbi.MP_STATE_SIZE)) {
+            check(calls.ioctl(fd, KvmAbi.KVM_GET_MP_STATE, state), operation, "KVM does not tell whether it is halted");
+            if (state.getInt(0) == KvmAbi.KVM_MP_STATE_HALTED) {
+                state.setInt(0, KvmAbi.KVM_MP_STATE_RUNNABLE);
+                check(calls.ioctl(fd, KvmAbi.KVM_SET_MP_STATE, state), operation, "KVM does not wake it");
+            }
+        }
+    }
+
+    private ProcessorState.GeneralRegisters general(String operation) throws BackendException {
+        try (Memory regs = new Memory(KvmAbi.REGS_SIZE)) {
+            check(calls.ioctl(fd, KvmAbi.KVM_GET_REGS, regs), operation, "KVM does not tell the general registers");
+            return Registers.general(regs);
+        }
+    }
+
+    private void readSystem(Memory sregs, String operation) throws BackendException {
+        check(
+                calls.ioctl(fd, sregs2 ? KvmAbi.KVM_GET_SREGS2 : KvmAbi.KVM_GET_SREGS, sregs),
+                operation,
+                "KVM does not tell the segment and control registers");
+    }
+
+    private int systemSize() {
+        return sregs2 ? KvmAbi.SREGS2_SIZE : KvmAbi.SREGS_SIZE;
+    }
+
+    private static void check(int result, String operation, String problem) throws BackendException {
+        if (result < 0) {
+            throw KvmErrors.failed(operation, null, problem, result);
+        }
+    }
+
+    /**
+     * Populates the partition's tables through this processor, if nobody has it.
+     *
+     * @return the ioctl's result, or 1 if the processor is busy: the kernel would wait until it leaves the guest
+     */
+    int prefetch(Memory request) {
+        synchronized (lock) {
+            if (busy || closing) {
+                return 1;
+            }
+            busy = true;
+        }
+        try {
+            int result;
+            do {
+                result = calls.ioctl(fd, KvmAbi.KVM_PRE_FAULT_MEMORY, request);
+                // KVM moves the start and shortens the rest as it goes.
+            } while (result == -Errno.EAGAIN || (result == 0 && request.getLong(KvmAbi.PRE_FAULT_BYTES) != 0));
+            return result;
+        } finally {
+            letGo();
+        }
+    }
+
+    private void claim(boolean toRun) {
+        synchronized (lock) {
+            if (closing) {
+                throw new IllegalStateException(label + " is closed");
+            }
+            if (busy) {
+                throw new IllegalStateException(label + " is in use by another thread");
+            }
+            busy = true;
+            if (toRun) {
+                Thread thread = Thread.currentThread();
+                if (thread != lastThread) {
+                    lastThreadId = calls.currentThread();
+                    lastThread = thread;
+                }
+                runner = lastThreadId;
+            }
+        }
+    }
+
+    private void letGo() {
+        synchronized (lock) {
+            busy = false;
+            runner = 0;
+            lock.notifyAll();
+        }
+    }
+
+    /** Makes the call of run under way, if any, look at what is asked of it. Holds the lock. */
+    private void kick() {
+        if (runner != 0) {
+            area.setImmediateExit(true);
+            calls.kick(runner);
+        }
+    }
+
+    private boolean takeCancel() {
+        synchronized (lock) {
+            boolean taken = cancelled || closing;
+            cancelled = false;
+            area.setImmediateExit(false);
+            return taken;
+        }
+    }
+
+    private static boolean isVirtual(Thread thread) {
+        try {
+            return IS_VIRTUAL != null && (boolean) IS_VIRTUAL.invokeExact(thread);
+        } catch (Throwable e) {
+            throw new IllegalStateException("Thread.isVirtual cannot be called", e);
+        }
+    }
+
+    /** Null before Java 21, where every thread is a platform thread. */
+    private static @Nullable MethodHandle isVirtual() {
+        try {
+            return MethodHandles.publicLookup()
+                    .findVirtual(Thread.class, "isVirtual", MethodType.methodType(boolean.class));
+        } catch (NoSuchMethodException | IllegalAccessException e) {
+            return null;
+        }
+    }
+
+    @Override
+    public String toString() {
+        return label;
+    }
+}

@@ -1,0 +1,205 @@
+package io.membacking.partition.contract;
+
+import com.sun.jna.Native;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Pointer;
+import io.membacking.access.GuestMemory;
+import io.membacking.access.GuestMemoryAccessor;
+import io.membacking.error.GuestAccessException;
+import io.membacking.partition.PartitionMapping;
+import io.membacking.range.MemoryRange;
+import java.nio.ByteBuffer;
+import java.util.Objects;
+
+/**
+ * Plain host memory for a partition under test, addressed by offset, with no protection against use after close. It stands in for
+ * the guest's memory where backends in Java want a view of it.
+ */
+public final class TestRam implements AutoCloseable {
+    private static final int PROT_NONE = 0;
+    private static final int PROT_READ_WRITE = 3;
+    private static final int MAP_SHARED_ANONYMOUS = 0x21;
+
+    static {
+        Native.register(TestRam.class, NativeLibrary.getProcess());
+    }
+
+    private final long size;
+    private final long address;
+    private final Pointer bytes;
+    private final GuestMemory memory = new View();
+
+    public TestRam(long size) {
+        this.size = size;
+        this.address = mmap(0, size, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
+        if (address == -1) {
+            throw new IllegalStateException("no host memory of " + size + " bytes");
+        }
+        this.bytes = new Pointer(address);
+    }
+
+    /** A part of it, from {@code offset} on, to be mapped at {@code range}. */
+    public PartitionMapping at(MemoryRange range, long offset, boolean writable) {
+        return new PartitionMapping(range, address + offset, memory, offset, writable, true);
+    }
+
+    /** All of it, writable, from guest address {@code gpa} on. */
+    public PartitionMapping at(long gpa) {
+        return at(MemoryRange.ofLength(gpa, size), 0, true);
+    }
+
+    public long address() {
+        return address;
+    }
+
+    public GuestMemory memory() {
+        return memory;
+    }
+
+    public long getLong(long offset) {
+        return memory.readLong(offset);
+    }
+
+    public void setLong(long offset, long value) {
+        memory.writeLong(offset, value);
+    }
+
+    public byte getByte(long offset) {
+        return memory.readByte(offset);
+    }
+
+    public void setByte(long offset, int value) {
+        memory.writeByte(offset, (byte) value);
+    }
+
+    public void write(long offset, byte[] source) {
+        memory.write(offset, source, 0, source.length);
+    }
+
+    /** Takes the host's pages away, or gives them back, with their contents. */
+    public void setAccessible(long offset, long length, boolean accessible) {
+        if (mprotect(address + offset, length, accessible ? PROT_READ_WRITE : PROT_NONE) != 0) {
+            throw new IllegalStateException("mprotect failed: errno " + Native.getLastError());
+        }
+    }
+
+    @Override
+    public void close() {
+        munmap(address, size);
+    }
+
+    private static native long mmap(long address, long length, int protection, int flags, int fd, long offset);
+
+    private static native int munmap(long address, long length);
+
+    private static native int mprotect(long address, long length, int protection);
+
+    private final class View implements GuestMemory {
+        private Pointer at(String operation, long gpa, long length) {
+            if (gpa < 0 || length < 0 || gpa > size - length) {
+                throw new GuestAccessException(operation, gpa, length, Math.max(gpa, size), "is not mapped");
+            }
+            return bytes;
+        }
+
+        @Override
+        public byte readByte(long gpa) {
+            return at("read", gpa, 1).getByte(gpa);
+        }
+
+        @Override
+        public short readShort(long gpa) {
+            return at("read", gpa, 2).getShort(gpa);
+        }
+
+        @Override
+        public int readInt(long gpa) {
+            return at("read", gpa, 4).getInt(gpa);
+        }
+
+        @Override
+        public long readLong(long gpa) {
+            return at("read", gpa, 8).getLong(gpa);
+        }
+
+        @Override
+        public void writeByte(long gpa, byte value) {
+            at("write", gpa, 1).setByte(gpa, value);
+        }
+
+        @Override
+        public void writeShort(long gpa, short value) {
+            at("write", gpa, 2).setShort(gpa, value);
+        }
+
+        @Override
+        public void writeInt(long gpa, int value) {
+            at("write", gpa, 4).setInt(gpa, value);
+        }
+
+        @Override
+        public void writeLong(long gpa, long value) {
+            at("write", gpa, 8).setLong(gpa, value);
+        }
+
+        @Override
+        public boolean compareAndSetByte(long gpa, byte expected, byte value) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public boolean compareAndSetShort(long gpa, short expected, short value) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public boolean compareAndSetInt(long gpa, int expected, int value) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public boolean compareAndSetLong(long gpa, long expected, long value) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public void read(long gpa, byte[] target, int offset, int length) {
+            Objects.checkFromIndexSize(offset, length, target.length);
+            at("read", gpa, length).read(gpa, target, offset, length);
+        }
+
+        @Override
+        public void write(long gpa, byte[] source, int offset, int length) {
+            Objects.checkFromIndexSize(offset, length, source.length);
+            at("write", gpa, length).write(gpa, source, offset, length);
+        }
+
+        @Override
+        public void read(long gpa, ByteBuffer target) {
+            target.put(at("read", gpa, target.remaining()).getByteBuffer(gpa, target.remaining()));
+        }
+
+        @Override
+        public void write(long gpa, ByteBuffer source) {
+            at("write", gpa, source.remaining())
+                    .getByteBuffer(gpa, source.remaining())
+                    .put(source);
+        }
+
+        @Override
+        public void fill(long gpa, long length, byte value) {
+            at("fill", gpa, length).setMemory(gpa, length, value);
+        }
+
+        @Override
+        public void copy(long fromGpa, long toGpa, long length) {
+            byte[] part = at("copy", fromGpa, length).getByteArray(fromGpa, Math.toIntExact(length));
+            at("copy", toGpa, length).write(toGpa, part, 0, part.length);
+        }
+
+        @Override
+        public GuestMemoryAccessor accessor() {
+            throw new UnsupportedOperationException();
+        }
+    }
+}
