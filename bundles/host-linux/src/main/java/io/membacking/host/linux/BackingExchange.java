@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One hand-over of descriptors between two processes of this host, over a local socket that keeps messages apart.
@@ -65,7 +66,7 @@ final class BackingExchange {
                         error.code() == Errno.EADDRINUSE ? "something is there: choose another path" : "",
                         error);
             }
-            try (Memory file = Headroom.cString(path.toString())) {
+            try (Memory file = Libc.string(path.toString())) {
                 try {
                     // Nobody can connect before listen, so nobody finds it with wider access.
                     if (Libc.chmod(file, 0600) != 0 || Libc.listen(listener, 1) != 0) {
@@ -97,7 +98,8 @@ final class BackingExchange {
 
     private void give(List<Item> items, int peer) throws AllocationException {
         try {
-            for (int i = 0; i < items.size(); i++) {
+            boolean there = true;
+            for (int i = 0; there && i < items.size(); i++) {
                 Item item = items.get(i);
                 byte[] name = item.name().getBytes(StandardCharsets.UTF_8);
                 if (HEADER + name.length > LARGEST_MESSAGE) {
@@ -110,9 +112,10 @@ final class BackingExchange {
                     message.bytes.setLong(16, item.size());
                     message.bytes.write(HEADER, name, 0, name.length);
                     message.attach(item.descriptor());
-                    send(peer, message);
+                    there = send(peer, message);
                 }
             }
+            // Also when the receiver has gone: it may have said why.
             try (Message answer = new Message(LARGEST_MESSAGE)) {
                 int length = receive(peer, answer, "the receiver did not say that it has them");
                 if (length == 0) {
@@ -138,7 +141,7 @@ final class BackingExchange {
             } while (adopted.size() < count);
             answer(peer, new byte[] {1});
             return adopted;
-        } catch (AllocationException | RuntimeException e) {
+        } catch (AllocationException | RuntimeException | Error e) {
             adopted.forEach(LinuxBacking::close);
             byte[] reason = (" " + e.getMessage()).getBytes(StandardCharsets.UTF_8);
             reason[0] = 0;
@@ -202,6 +205,7 @@ final class BackingExchange {
         }
     }
 
+    /** Who is not there any more needs no answer. */
     private void answer(int peer, byte[] bytes) throws AllocationException {
         try (Message message = new Message(bytes.length)) {
             message.bytes.write(0, bytes, 0, bytes.length);
@@ -209,13 +213,19 @@ final class BackingExchange {
         }
     }
 
-    private void send(int peer, Message message) throws AllocationException {
+    /** @return false if the other end is gone */
+    private boolean send(int peer, Message message) throws AllocationException {
         while (Libc.retried(() -> Libc.sendmsg(peer, message.header, Libc.MSG_NOSIGNAL)) < 0) {
-            if (Errno.last().code() != Errno.EAGAIN) {
-                throw refused("the other process cannot be reached", "", Errno.last());
+            NativeError error = Errno.last();
+            if (error.code() == Errno.EPIPE || error.code() == Errno.ECONNRESET) {
+                return false;
+            }
+            if (error.code() != Errno.EAGAIN) {
+                throw refused("the other process cannot be reached", "", error);
             }
             await(peer, Libc.POLLOUT, "the other process did not take them");
         }
+        return true;
     }
 
     /** @return the length of the message; 0 when the other end is gone */
@@ -227,8 +237,10 @@ final class BackingExchange {
             if (length >= 0) {
                 return (int) length;
             }
-            if (Errno.last().code() != Errno.EAGAIN) {
-                throw refused("the other process cannot be reached", "", Errno.last());
+            NativeError error = Errno.last();
+            // The kernel tells once that the other end left messages unread, before it gives what that end sent last.
+            if (error.code() != Errno.EAGAIN && error.code() != Errno.ECONNRESET) {
+                throw refused("the other process cannot be reached", "", error);
             }
         }
     }
@@ -284,8 +296,7 @@ final class BackingExchange {
         return new String(bytes.getByteArray(from, to - from), StandardCharsets.UTF_8);
     }
 
-    private AllocationException refused(
-            String problem, String remedy, @org.jspecify.annotations.Nullable NativeError error) {
+    private AllocationException refused(String problem, String remedy, @Nullable NativeError error) {
         return new AllocationException(new Failure(operation, null, problem, remedy, error));
     }
 

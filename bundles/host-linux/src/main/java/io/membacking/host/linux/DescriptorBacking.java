@@ -219,7 +219,7 @@ final class DescriptorBacking implements LinuxBacking {
         // other
         // processes; so two claims are two open files and keep each other out wherever they are.
         int own;
-        try (Memory path = Headroom.cString("/proc/self/fd/" + descriptor)) {
+        try (Memory path = Libc.string("/proc/self/fd/" + descriptor)) {
             own = (int) Libc.retried(() -> Libc.open(path, Libc.O_RDWR | Libc.O_CLOEXEC, 0));
         }
         if (own < 0) {

@@ -13,9 +13,10 @@ final class Errno {
     static final int EEXIST = 17;
     static final int EINVAL = 22;
     static final int ENOSPC = 28;
+    static final int EPIPE = 32;
     static final int EADDRINUSE = 98;
+    static final int ECONNRESET = 104;
     static final int ECONNREFUSED = 111;
-    static final int EINPROGRESS = 115;
 
     private Errno() {}
 
@@ -49,13 +50,13 @@ final class Errno {
             case 27 -> "EFBIG";
             case ENOSPC -> "ENOSPC";
             case 30 -> "EROFS";
-            case 32 -> "EPIPE";
+            case EPIPE -> "EPIPE";
             case 36 -> "ENAMETOOLONG";
             case 38 -> "ENOSYS";
             case 75 -> "EOVERFLOW";
             case 95 -> "EOPNOTSUPP";
             case EADDRINUSE -> "EADDRINUSE";
-            case 104 -> "ECONNRESET";
+            case ECONNRESET -> "ECONNRESET";
             case 107 -> "ENOTCONN";
             case ECONNREFUSED -> "ECONNREFUSED";
             case 133 -> "EHWPOISON";

@@ -1,8 +1,11 @@
 package io.membacking.host.linux;
 
 import io.membacking.host.HostCapabilities;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,7 +75,7 @@ record HostFacts(HostCapabilities capabilities, boolean strictOvercommit, boolea
         return open < 0 || close < 0 ? "" : choices.substring(open + 1, close);
     }
 
-    /** How many mappings a process may have; the kernel lets it have one more. */
+    /** How many mappings a process may have. */
     static long mappingLimit() {
         String text = text(Path.of("/proc/sys/vm/max_map_count")).strip();
         return text.isEmpty() ? Long.MAX_VALUE : Long.parseLong(text);
@@ -123,8 +126,16 @@ record HostFacts(HostCapabilities capabilities, boolean strictOvercommit, boolea
 
     /** A file of /proc or /sys; empty where this kernel has none or does not show it. */
     static String text(Path file) {
-        try {
-            return Files.readString(file);
+        try (InputStream in = Files.newInputStream(file)) {
+            // Not Files.readString: it begins with one byte where the size is 0, and numbers in /proc/sys can only be
+            // read
+            // from their beginning, so that it would see one digit.
+            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+            byte[] part = new byte[64 << 10];
+            for (int count = in.read(part); count > 0; count = in.read(part)) {
+                bytes.write(part, 0, count);
+            }
+            return bytes.toString(StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
             return "";
         }

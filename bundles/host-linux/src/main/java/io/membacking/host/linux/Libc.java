@@ -1,9 +1,11 @@
 package io.membacking.host.linux;
 
+import com.sun.jna.Memory;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
 import com.sun.jna.Pointer;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.function.LongSupplier;
 
@@ -124,6 +126,15 @@ final class Libc {
             result = call.getAsLong();
         } while (result == -1 && Native.getLastError() == Errno.EINTR);
         return result;
+    }
+
+    /** UTF-8 with a zero at the end. */
+    static Memory string(String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        Memory memory = new Memory(bytes.length + 1L);
+        memory.write(0, bytes, 0, bytes.length);
+        memory.setByte(bytes.length, (byte) 0);
+        return memory;
     }
 
     static long pageSize() {

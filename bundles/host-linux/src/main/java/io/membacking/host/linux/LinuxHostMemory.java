@@ -11,11 +11,12 @@ import io.membacking.host.BackingKind;
 import io.membacking.host.BackingRequest;
 import io.membacking.host.HostCapabilities;
 import io.membacking.host.HostMemory;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -35,7 +36,7 @@ public class LinuxHostMemory implements HostMemory, AutoCloseable {
 
     private final HostFacts facts;
     private final boolean hasProcessBarrier;
-    private final Headroom headroom;
+    private final MappingBudget budget;
     private final Set<AddressReservation> reservations = ConcurrentHashMap.newKeySet();
     private final Set<LinuxBacking> backings = ConcurrentHashMap.newKeySet();
     private final Map<FileId, DescriptorClaim> claims = new ConcurrentHashMap<>();
@@ -55,7 +56,7 @@ public class LinuxHostMemory implements HostMemory, AutoCloseable {
         try {
             this.facts = facts.get();
             hasProcessBarrier = Libc.registerBarrier();
-            headroom = new Headroom(this.facts.capabilities().pageSize());
+            budget = new MappingBudget(HostFacts::mappingLimit, MapsLine::count);
         } catch (RuntimeException | Error e) {
             Libc.release();
             throw e;
@@ -66,8 +67,8 @@ public class LinuxHostMemory implements HostMemory, AutoCloseable {
         return facts;
     }
 
-    Headroom headroom() {
-        return headroom;
+    MappingBudget budget() {
+        return budget;
     }
 
     @Override
@@ -236,18 +237,19 @@ public class LinuxHostMemory implements HostMemory, AutoCloseable {
                     request.transparentHugePages() && !huge,
                     descriptor,
                     FileStatus.of(descriptor).file());
-        } catch (AllocationException | RuntimeException e) {
+        } catch (AllocationException | RuntimeException | Error e) {
             Libc.close(descriptor);
             throw e;
         }
     }
 
     private static int memfd(String name, int flags) {
-        byte[] bytes = name.replace('\0', ' ').getBytes(StandardCharsets.UTF_8);
-        try (Memory text = Headroom.cString(
-                bytes.length <= NAME_BYTES
-                        ? new String(bytes, StandardCharsets.UTF_8)
-                        : new String(Arrays.copyOf(bytes, NAME_BYTES - 3), StandardCharsets.US_ASCII))) {
+        // Encoding stops before the first character that has no room.
+        ByteBuffer bytes = ByteBuffer.allocate(NAME_BYTES);
+        StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(name.replace('\0', ' ')), bytes, true);
+        try (Memory text = new Memory(bytes.position() + 1L)) {
+            text.clear();
+            text.write(0, bytes.array(), 0, bytes.position());
             int descriptor = Libc.memfd_create(text, flags | Libc.MFD_NOEXEC_SEAL);
             // Older kernels do not know the flag; newer ones may insist on it.
             return descriptor < 0 && Errno.last().code() == Errno.EINVAL ? Libc.memfd_create(text, flags) : descriptor;
@@ -521,7 +523,6 @@ public class LinuxHostMemory implements HostMemory, AutoCloseable {
             reservations.forEach(AddressReservation::close);
             backings.forEach(LinuxBacking::close);
             claims.values().forEach(DescriptorClaim::close);
-            headroom.close();
             Libc.release();
         } finally {
             use.writeLock().unlock();

@@ -39,14 +39,31 @@ final class LinuxReservation implements AddressReservation {
     private final TreeMap<Long, Held> held = new TreeMap<>();
 
     private final RangeSet locked = new RangeSet();
-    /** Released, but still mapped, because the limit on mappings refused even that; tried again with every change. */
+    /** Released, but still mapped, because there was no room for the mappings that it would make more; tried again with every change. */
     private final RangeSet lingering = new RangeSet();
+
+    /** Of the pieces in the book. */
+    private long edges;
+    /** Mappings, at most, as the budget has them. */
+    private long accounted;
 
     private boolean closed;
 
     private record Held(MemoryRange range, LinuxBacking backing, long backingOffset) {
         long backingOffsetAt(long offset) {
             return backingOffset + (offset - range.start());
+        }
+
+        /** Private memory is left apart: once touched, the kernel may not merge it. */
+        boolean continuesIn(Held next) {
+            return backing == next.backing
+                    && backing.kind() != BackingKind.PRIVATE
+                    && range.end() == next.range.start()
+                    && backingOffsetAt(range.end()) == next.backingOffset;
+        }
+
+        Held with(Held next) {
+            return new Held(new MemoryRange(range.start(), next.range.end()), backing, backingOffset);
         }
     }
 
@@ -56,6 +73,7 @@ final class LinuxReservation implements AddressReservation {
         this.size = size;
         this.guard = guard;
         this.emptyProtection = emptyProtection;
+        account();
     }
 
     static LinuxReservation reserve(LinuxHostMemory host, long size, long alignment) throws HostMappingException {
@@ -65,6 +83,9 @@ final class LinuxReservation implements AddressReservation {
         if (room <= 0) {
             throw new HostMappingException(Failure.of(
                     operation, null, "no address space is that large", "ask for a smaller or less aligned layout"));
+        }
+        if (!host.budget().allowsMapping(3)) {
+            throw new HostMappingException(mappingLimit(operation, null, null));
         }
         long start = blank(0, room, Libc.PROT_NONE, 0);
         if (start == Libc.MAP_FAILED) {
@@ -120,18 +141,17 @@ final class LinuxReservation implements AddressReservation {
         String operation = "map " + memory;
         refuseCutPages(operation, offsets, memory, backingOffset);
         releaseLingering();
-        if (!host.headroom().restore()) {
-            throw new HostMappingException(mappingLimit(operation, offsets, Errno.of(Errno.ENOMEM)));
+        if (!host.budget().allowsMapping(2 - edges(offsets))) {
+            throw new HostMappingException(mappingLimit(operation, offsets, null));
         }
         NativeError error = memory.place(base + offsets.start(), offsets.length(), backingOffset);
         if (error != null) {
-            Failure failure = failure(operation, offsets, "the host refused", "", error);
-            host.headroom().giveUp();
-            throw new HostMappingException(failure);
+            throw new HostMappingException(failure(operation, offsets, "the host refused", "", error));
         }
+        int before = edges(offsets);
         carve(offsets);
-        held.put(offsets.start(), new Held(offsets, memory, backingOffset));
-        lingering.remove(offsets);
+        put(new Held(offsets, memory, backingOffset));
+        settle(offsets, before);
     }
 
     /** The kernel maps and unmaps whole huge pages only. */
@@ -193,18 +213,69 @@ final class LinuxReservation implements AddressReservation {
         }
     }
 
-    /** @return false if the limit on mappings refused it, headroom and all */
+    /** @return false if there is no room for the mappings that it would make more */
     private boolean empty(MemoryRange offsets) {
-        if (!fill(offsets)) {
-            host.headroom().giveUp();
-            if (!fill(offsets)) {
-                return false;
-            }
+        int before = edges(offsets);
+        int after = (reaches(offsets.start()) ? 1 : 0) + (begins(offsets.end()) ? 1 : 0);
+        if (!host.budget().allowsReleasing(after - before) || !fill(offsets)) {
+            return false;
         }
         carve(offsets);
+        settle(offsets, before);
+        return true;
+    }
+
+    /** Whether a piece lies before the offset and ends there or later. */
+    private boolean reaches(long offset) {
+        Map.Entry<Long, Held> before = held.lowerEntry(offset);
+        return before != null && before.getValue().range.end() >= offset;
+    }
+
+    /** Whether a piece lies behind the offset and begins there or earlier. */
+    private boolean begins(long offset) {
+        Map.Entry<Long, Held> before = held.floorEntry(offset);
+        return before != null && before.getValue().range.end() > offset;
+    }
+
+    /**
+     * Where one mapping of the kernel's ends and another begins, from the first of these offsets to the last, both included.
+     * The ends of the reservation do not count: a guard is there in any case.
+     */
+    private int edges(MemoryRange offsets) {
+        int edges = 0;
+        long last = 0;
+        Map.Entry<Long, Held> before = held.lowerEntry(offsets.start());
+        long from =
+                before != null && before.getValue().range.end() >= offsets.start() ? before.getKey() : offsets.start();
+        for (Held piece : held.subMap(from, true, offsets.end(), true).values()) {
+            if (piece.range.start() >= offsets.start() && piece.range.start() != last) {
+                edges++;
+            }
+            if (piece.range.end() <= offsets.end() && piece.range.end() != size) {
+                edges++;
+            }
+            last = piece.range.end();
+        }
+        return edges;
+    }
+
+    /** After a change to the book there: what follows from it. */
+    private void settle(MemoryRange offsets, int edgesBefore) {
         locked.remove(offsets);
         lingering.remove(offsets);
-        return true;
+        edges += edges(offsets) - edgesBefore;
+        account();
+    }
+
+    /** How many mappings the kernel has for it, at most: two guards, what lies between, and one more for each edge in it. */
+    synchronized long mappings() {
+        return 3 + edges + 2L * locked.size();
+    }
+
+    private void account() {
+        long mappings = mappings();
+        host.budget().changed(mappings - accounted);
+        accounted = mappings;
     }
 
     private boolean fill(MemoryRange offsets) {
@@ -287,6 +358,9 @@ final class LinuxReservation implements AddressReservation {
         String operation = "lock";
         requireHeld(operation, offsets);
         List<MemoryRange> fresh = locked.outside(offsets);
+        if (!host.budget().allowsMapping(fresh.isEmpty() ? 0 : 2)) {
+            throw new HostMappingException(mappingLimit(operation, offsets, null));
+        }
         for (MemoryRange part : fresh) {
             if (Libc.mlock(base + part.start(), part.length()) != 0) {
                 Failure failure = failure(
@@ -302,21 +376,20 @@ final class LinuxReservation implements AddressReservation {
             }
         }
         locked.add(offsets);
+        account();
     }
 
     @Override
     public synchronized void unlock(MemoryRange offsets) {
         check(offsets);
         for (MemoryRange part : locked.inside(offsets)) {
-            if (Libc.munlock(base + part.start(), part.length()) != 0) {
-                // Unlocking the middle of a locked part makes mappings more.
-                host.headroom().giveUp();
-                if (Libc.munlock(base + part.start(), part.length()) != 0) {
-                    // It stays locked and in the book; releasing it unlocks it too.
-                    continue;
-                }
+            // Unlocking the middle of a locked part makes mappings more. Without room for them it stays locked, and in
+            // the
+            // book; releasing it unlocks it too.
+            if (host.budget().allowsReleasing(2) && Libc.munlock(base + part.start(), part.length()) == 0) {
+                locked.remove(part);
+                account();
             }
-            locked.remove(part);
         }
     }
 
@@ -408,8 +481,22 @@ final class LinuxReservation implements AddressReservation {
         return List.copyOf(held.subMap(from, offsets.end()).values());
     }
 
+    /** Neighbours that the kernel merges are one in the book. */
+    private void put(Held piece) {
+        Held whole = piece;
+        Map.Entry<Long, Held> before = held.lowerEntry(piece.range.start());
+        if (before != null && before.getValue().continuesIn(whole)) {
+            whole = before.getValue().with(whole);
+        }
+        Held after = held.get(piece.range.end());
+        if (after != null && whole.continuesIn(after)) {
+            held.remove(after.range.start());
+            whole = whole.with(after);
+        }
+        held.put(whole.range.start(), whole);
+    }
+
     private void carve(MemoryRange offsets) {
-        locked.remove(offsets);
         for (Held piece : overlapping(offsets)) {
             held.remove(piece.range.start());
             for (MemoryRange rest : piece.range.minus(offsets)) {
@@ -450,12 +537,13 @@ final class LinuxReservation implements AddressReservation {
                 : new Failure(operation, range, problem, remedy, error);
     }
 
-    private static Failure mappingLimit(String operation, @Nullable MemoryRange range, NativeError error) {
+    private static Failure mappingLimit(String operation, @Nullable MemoryRange range, @Nullable NativeError error) {
         long limit = HostFacts.mappingLimit();
         return new Failure(
                 operation,
                 range,
-                "the process has as many mappings as vm.max_map_count allows, " + limit,
+                "the process has as many mappings as vm.max_map_count allows, " + limit + ", less "
+                        + MappingBudget.kept(limit) + " that are kept for the JVM and for undoing",
                 "raise it (sysctl -w vm.max_map_count=" + 2 * limit + ") or map fewer, larger pieces",
                 error);
     }
@@ -467,13 +555,11 @@ final class LinuxReservation implements AddressReservation {
         }
         closed = true;
         held.clear();
-        long start = base - guard;
-        long length = size + 2 * guard;
-        if (Libc.munmap(start, length) != 0) {
-            // Only where all of it is the middle of one inaccessible mapping: at the limit that cannot be split in two.
-            host.headroom().giveUp();
-            Libc.munmap(start, length);
-        }
+        // Between its guards it is at least a mapping of its own, so that nothing is cut in two, which the limit could
+        // refuse. Only an empty one of inaccessible memory may be the middle of a larger one; then addresses are lost,
+        // but no memory.
+        Libc.munmap(base - guard, size + 2 * guard);
+        host.budget().changed(-accounted);
         host.forget(this);
     }
 }

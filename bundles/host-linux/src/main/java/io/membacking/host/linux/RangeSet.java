@@ -14,6 +14,11 @@ final class RangeSet {
         return byStart.isEmpty();
     }
 
+    /** How many ranges it is held as. */
+    int size() {
+        return byStart.size();
+    }
+
     void add(MemoryRange range) {
         remove(range);
         byStart.put(range.start(), range);

@@ -13,8 +13,8 @@
  *   <li>Private memory is charged where it is mapped; that it would be given is tried when it is allocated.
  *   <li>The kernel cuts no huge page: mapping over a part of one is refused by name, releasing a part of one with
  *       IllegalArgumentException.
- *   <li>At the limit on mappings, when the reserve of {@code Headroom} is used up too, what is released may stay mapped until a
- *       later change; it is observed as still there.
+ *   <li>Close to the limit on mappings, when what {@code MappingBudget} keeps for releasing is used up too, what is released may
+ *       stay mapped until a later change; it is observed as still there.
  * </ul>
  */
 @org.jspecify.annotations.NullMarked
