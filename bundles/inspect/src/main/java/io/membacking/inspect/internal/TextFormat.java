@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * A node as indented text, a name a line. Where the last word of a number's name is its unit, {@code bytes} or {@code nanos},
+ * A node as indented text, a name a line. Where the last word of a number's name is its unit, {@code bytes}, {@code nanos} or {@code ns},
  * it is given in a handier unit too.
  */
 final class TextFormat {
@@ -64,13 +64,13 @@ final class TextFormat {
 
     private static String unit(String name, long value) {
         String unit = name.replaceFirst("^.*[^a-z]", "").toLowerCase(Locale.ROOT);
-        if ((unit.equals("bytes") || name.endsWith("Bytes")) && value >= 1024) {
+        if (unit.equals("bytes") && value >= 1024) {
             int power = (63 - Long.numberOfLeadingZeros(value)) / 10;
             double scaled = (double) value / (1L << (10 * power));
             String format = scaled == Math.rint(scaled) ? " (%.0f %s)" : " (%.1f %s)";
             return String.format(Locale.ROOT, format, scaled, BINARY[power]);
         }
-        if ((unit.equals("nanos") || name.endsWith("Nanos")) && value >= 1000) {
+        if ((unit.equals("nanos") || unit.equals("ns")) && value >= 1000) {
             return value >= 1_000_000
                     ? String.format(Locale.ROOT, " (%.1f ms)", value / 1e6)
                     : String.format(Locale.ROOT, " (%.1f us)", value / 1e3);

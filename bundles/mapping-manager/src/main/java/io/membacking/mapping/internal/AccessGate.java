@@ -26,9 +26,8 @@ final class AccessGate {
 
     private final String guest;
     private final Epochs epochs;
-    private final Snapshot nothing;
 
-    @SuppressWarnings({"FieldMayBeFinal", "UnusedVariable"}) // used through the handle
+    @SuppressWarnings("FieldMayBeFinal") // written through the handle
     private Snapshot snapshot;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -46,9 +45,8 @@ final class AccessGate {
     AccessGate(String guest, long size, Epochs epochs) {
         this.guest = guest;
         this.epochs = epochs;
-        this.nothing = Snapshot.empty(size);
-        this.snapshot = nothing;
-        this.before = nothing;
+        this.snapshot = Snapshot.empty(size);
+        this.before = snapshot;
     }
 
     /** What is in force, pieces in transition included. From inside a section: what was in force at some moment since it began. */
@@ -138,8 +136,8 @@ final class AccessGate {
                 return false;
             }
             closed = true;
-            before = nothing;
-            SNAPSHOT.setVolatile(this, nothing);
+            before = Snapshot.empty(0);
+            SNAPSHOT.setVolatile(this, before);
             changed.signalAll();
             return true;
         } finally {

@@ -1,0 +1,81 @@
+package io.membacking.memory.internal;
+
+import io.membacking.error.LayoutException;
+import io.membacking.host.linux.LinuxHostMemory;
+import io.membacking.mapping.internal.GuestMappingManagers;
+import io.membacking.memory.MemoryLayout;
+import io.membacking.memory.RamRange;
+import io.membacking.range.MemoryRange;
+import io.membacking.region.internal.GuestRegionManagers;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/** The real thing, from the host up. */
+final class Rig implements AutoCloseable {
+    static final long MIB = 1L << 20;
+    static final int PAGE = MemoryRange.PAGE_SIZE;
+
+    final LinuxHostMemory host = new LinuxHostMemory();
+    final GuestMappingManagers mappings = new GuestMappingManagers(host);
+    final GuestRegionManagers regions = new GuestRegionManagers(mappings);
+    final GuestMemories memories = new GuestMemories(host, regions);
+
+    /** RAM from 0, then a gap for devices that is as large. */
+    static MemoryLayout withGap(long ram) throws LayoutException {
+        return MemoryLayout.of(
+                List.of(RamRange.of(MemoryRange.ofLength(0, ram))),
+                List.of(MemoryRange.ofLength(ram, ram)),
+                Optional.empty());
+    }
+
+    @Override
+    public void close() {
+        memories.close();
+        regions.close();
+        mappings.close();
+        host.close();
+    }
+
+    /** Bytes of the mappings of a memory file that are populated. */
+    static long resident(String memfd) throws IOException {
+        long kibibytes = 0;
+        boolean inside = false;
+        for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+            if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+                inside = line.contains("/memfd:" + memfd + " ");
+            } else if (inside && line.startsWith("Rss:")) {
+                kibibytes += Long.parseLong(line.replaceAll("[^0-9]", ""));
+            }
+        }
+        return kibibytes << 10;
+    }
+
+    /** What this process holds of guests, as the kernel sees it. */
+    record Held(long descriptors, long memfdDescriptors, long memfdMappings, long threads) {
+        static Held now() throws IOException {
+            long descriptors = 0;
+            long memfds = 0;
+            try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
+                for (Path one : all.toList()) {
+                    descriptors++;
+                    if (Files.isSymbolicLink(one)
+                            && Files.readSymbolicLink(one).toString().contains("memfd:")) {
+                        memfds++;
+                    }
+                }
+            }
+            long mappings = Files.readAllLines(Path.of("/proc/self/maps")).stream()
+                    .filter(line -> line.contains("memfd:"))
+                    .count();
+            long threads = Thread.getAllStackTraces().keySet().stream()
+                    .filter(thread ->
+                            thread.getName().toLowerCase(java.util.Locale.ROOT).contains("membacking"))
+                    .count();
+            return new Held(descriptors, memfds, mappings, threads);
+        }
+    }
+}
