@@ -7,11 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 
 import io.membacking.error.BackendException;
 import io.membacking.guests.GuestProgram;
-import io.membacking.partition.Availability;
 import io.membacking.partition.Exit;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionBackend;
@@ -26,9 +24,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -37,6 +37,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 
 /** What every hypervisor backend must do, shown with small guests. A subclass names the backend. */
 @Timeout(value = 120, unit = TimeUnit.SECONDS)
@@ -67,16 +68,7 @@ public abstract class PartitionBackendContract {
         if (backend instanceof AutoCloseable closeable) {
             toClose.add(closeable);
         }
-        Availability availability = backend.availability();
-        if (!availability.usable()) {
-            String why =
-                    backend.name() + " cannot be used here: " + availability.reason() + "; " + availability.remedy();
-            if ("all".equals(System.getProperty("membacking.require"))) {
-                fail(why);
-            }
-            System.err.println("SKIPPED " + test.getDisplayName() + ": " + why);
-            Assumptions.abort(why);
-        }
+        BackendRequirement.require(backend, test);
         ram = autoClose(new TestRam(RAM_SIZE));
     }
 
@@ -526,37 +518,38 @@ public abstract class PartitionBackendContract {
         Processor processor =
                 ready(GuestProgram.USER_COUNTER, registers().rdi(counters).rbx(UNMAPPED));
         int times = 10_000;
-        AtomicLong returned = new AtomicLong();
+        Semaphore returned = new Semaphore(0);
         FutureTask<Exit> run = onThread("spinner", () -> {
             while (true) {
                 Exit exit = processor.run();
                 if (!(exit instanceof Exit.Cancelled)) {
                     return exit;
                 }
-                returned.incrementAndGet();
+                returned.release();
             }
         });
         Random random = new Random(11);
-        for (long i = 1; i <= times; i++) {
-            if (random.nextInt(4) == 0) {
-                long seen = ram.getLong(counters); // let it get into the guest
-                while (ram.getLong(counters) == seen && !run.isDone()) {
-                    Thread.onSpinWait();
-                }
+        for (int i = 1; i <= times; i++) {
+            if (random.nextInt(16) == 0) {
+                awaitProgress(counters, run); // else the cancel mostly comes before the guest is entered
             }
             processor.cancel();
-            while (returned.get() < i && !run.isDone()) {
-                Thread.onSpinWait();
-            }
-            assertEquals(i, returned.get());
+            String nth = "cancel " + i;
+            assertTrue(returned.tryAcquire(30, TimeUnit.SECONDS), nth);
+            assertEquals(0, returned.availablePermits(), nth);
         }
-        long before = ram.getLong(counters);
-        while (ram.getLong(counters) == before && !run.isDone()) {
-            Thread.onSpinWait();
-        }
+        awaitProgress(counters, run);
         ram.setLong(counters + 8, 1); // the guest ends by itself: no cancel was left over
         assertInstanceOf(Exit.Mmio.class, run.get());
-        assertEquals(times, returned.get());
+        assertEquals(0, returned.availablePermits());
+    }
+
+    /** Returns when the guest has counted on, or its run has ended. */
+    private void awaitProgress(long counter, FutureTask<?> run) {
+        long seen = ram.getLong(counter);
+        while (ram.getLong(counter) == seen && !run.isDone()) {
+            Thread.onSpinWait();
+        }
     }
 
     @Test
@@ -591,13 +584,16 @@ public abstract class PartitionBackendContract {
                 partition,
                 GuestProgram.USER_READER,
                 registers().rdi(EXTRA.start()).rsi(0).rdx(7).rcx(8).rbx(UNMAPPED));
-        AtomicLong cancelled = new AtomicLong();
+        int times = 3000;
+        Semaphore cancelled = new Semaphore(0);
         FutureTask<Long> run = onThread("reader", () -> {
             long exits = 0;
-            while (cancelled.get() < 3000) {
+            int seen = 0;
+            while (seen < times) {
                 Exit exit = processor.run();
                 if (exit instanceof Exit.Cancelled) {
-                    cancelled.incrementAndGet();
+                    cancelled.release();
+                    seen++;
                 } else {
                     ((Exit.Mmio) exit).setValue(7);
                     exits++;
@@ -605,11 +601,9 @@ public abstract class PartitionBackendContract {
             }
             return exits;
         });
-        for (long i = 1; i <= 3000; i++) {
+        for (int i = 1; i <= times; i++) {
             processor.cancel();
-            while (cancelled.get() < i && !run.isDone()) {
-                Thread.onSpinWait();
-            }
+            assertTrue(cancelled.tryAcquire(30, TimeUnit.SECONDS), "cancel " + i);
         }
         long exits = run.get();
         processor.completeExit();
@@ -619,7 +613,7 @@ public abstract class PartitionBackendContract {
         assertTrue(
                 exits - registers.r12() <= 1 && exits >= registers.r12(),
                 exits + " exits, " + registers.r12() + " reads");
-        assertEquals(3000, cancelled.get());
+        assertEquals(0, cancelled.availablePermits());
     }
 
     // Registers.
@@ -729,7 +723,7 @@ public abstract class PartitionBackendContract {
                 random.nextInt(16),
                 s.efer(),
                 s.apicBase());
-        java.util.TreeMap<Integer, Long> msrs = new java.util.TreeMap<>(reset.msrs());
+        TreeMap<Integer, Long> msrs = new TreeMap<>(reset.msrs());
         for (int canonical : new int[] {0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000102}) {
             msrs.computeIfPresent(canonical, (number, old) -> random.nextLong() >> 20);
         }
@@ -766,7 +760,7 @@ public abstract class PartitionBackendContract {
                         s.apicBase()));
         assertThrows(BackendException.class, () -> processor.setState(bad));
         assertEquals(good, processor.state());
-        java.util.TreeMap<Integer, Long> msrs = new java.util.TreeMap<>(good.msrs());
+        TreeMap<Integer, Long> msrs = new TreeMap<>(good.msrs());
         msrs.put(0x12345678, 1L);
         ProcessorState unknownMsr = new ProcessorState(registers().rax(7).done(), s, msrs);
         BackendException refused = assertThrows(BackendException.class, () -> processor.setState(unknownMsr));
@@ -894,7 +888,7 @@ public abstract class PartitionBackendContract {
         assertTrue(left.await(10, TimeUnit.SECONDS));
         partition.close();
         partition.unmap(MemoryRange.ofLength(0, RAM_SIZE));
-        for (org.junit.jupiter.api.function.Executable call : List.<org.junit.jupiter.api.function.Executable>of(
+        for (Executable call : List.<Executable>of(
                 () -> partition.map(ram.at(0)),
                 () -> partition.prefetch(EXTRA),
                 partition::mappings,
@@ -919,7 +913,7 @@ public abstract class PartitionBackendContract {
                 new ProcessorState.SystemRegisters(
                         segment, segment, segment, segment, segment, segment, segment, segment, table, table, 0, 0, 0,
                         0, 0, 0, 0),
-                new java.util.TreeMap<>());
+                new TreeMap<>());
     }
 
     @Test

@@ -83,6 +83,14 @@ public final class TestRam implements AutoCloseable {
         }
     }
 
+    /** Puts the start of other memory in the place of a part of this, in one step. */
+    public void replace(long offset, long length, TestRam other) {
+        // An old size of 0 makes a second mapping of shared memory; the flags are MREMAP_MAYMOVE and MREMAP_FIXED.
+        if (mremap(other.address, 0, length, 3, address + offset) != address + offset) {
+            throw new IllegalStateException("mremap failed: errno " + Native.getLastError());
+        }
+    }
+
     @Override
     public void close() {
         munmap(address, size);
@@ -91,6 +99,8 @@ public final class TestRam implements AutoCloseable {
     private static native long mmap(long address, long length, int protection, int flags, int fd, long offset);
 
     private static native int munmap(long address, long length);
+
+    private static native long mremap(long old, long oldLength, long newLength, int flags, long address);
 
     private static native int mprotect(long address, long length, int protection);
 

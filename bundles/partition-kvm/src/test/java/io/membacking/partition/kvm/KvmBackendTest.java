@@ -13,7 +13,10 @@ import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState;
+import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.contract.PartitionBackendContract;
+import io.membacking.partition.contract.TestRam;
 import io.membacking.range.MemoryRange;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -45,10 +48,110 @@ class KvmBackendTest extends PartitionBackendContract {
     }
 
     @Test
-    void theGuestFollowsTheHostsRemappingAtOnce() throws Exception {
+    void theGuestSeesWhatTheHostMapsOverAMappedRangeAtOnce() throws Exception {
         assertTrue(backend().capabilities().followsHostRemapping());
-        assertFalse(backend().capabilities().atomicReplace());
-        assertFalse(backend().capabilities().partialUnmap());
+        long before = 0x1111111111111111L;
+        long after = 0x2222222222222222L;
+        ram.setLong(0x200000, before);
+        Processor processor = ready(
+                GuestProgram.USER_READER,
+                registers().rdi(0x200000).rsi(0).rdx(before).rcx(after).rbx(UNMAPPED));
+        FutureTask<Exit> run = onThread("reader", processor::run);
+        try (TestRam other = new TestRam(0x1000)) {
+            other.setLong(0, after);
+            ram.replace(0x200000, 0x1000, other);
+        }
+        processor.cancel();
+        assertInstanceOf(Exit.Cancelled.class, run.get());
+        // One more stretch, long enough for a read, which can only be of the new page.
+        run = onThread("reader", processor::run);
+        GeneralRegisters registers;
+        do {
+            processor.cancel();
+            run.get();
+            registers = processor.state().general();
+            run = onThread("reader", processor::run);
+        } while (registers.r10() != after);
+        processor.cancel();
+        run.get();
+        assertEquals(0, registers.r8(), "neither the one nor the other");
+        assertTrue(registers.r9() <= 1, "there and back again");
+    }
+
+    @Test
+    void anAccessOfSixteenBytesTakesTwoExitsAndTheStateWaitsForBoth() throws Exception {
+        byte[] code = {
+            0x0f,
+            0x10,
+            0x03, // movups xmm0, [rbx]
+            0x0f,
+            0x11,
+            0x01, // movups [rcx], xmm0
+            (byte) 0xf4 // hlt
+        };
+        ram.write(0x8000, code);
+        Processor processor = partitionWithRam().createProcessor(0);
+        start(
+                processor,
+                GuestProgram.Mode.LONG,
+                registers().rbx(UNMAPPED).rcx(0x20000).done());
+        ProcessorState before = processor.state();
+        runTo(processor, Exit.Mmio.class).setValue(0x0102030405060708L);
+        processor.completeExit();
+        processor.completeExit();
+        assertThrows(IllegalStateException.class, processor::state);
+        processor.cancel();
+        runTo(processor, Exit.Cancelled.class);
+        Exit.Mmio second = runTo(processor, Exit.Mmio.class);
+        assertEquals(UNMAPPED + 8, second.gpa());
+        second.setValue(0x1112131415161718L);
+        runTo(processor, Exit.Halt.class);
+        assertEquals(0x0102030405060708L, ram.getLong(0x20000));
+        assertEquals(0x1112131415161718L, ram.getLong(0x20008));
+        // Set in the middle, the state drops the rest of the instruction.
+        ram.setLong(0x20000, 0);
+        processor.setState(before);
+        runTo(processor, Exit.Mmio.class);
+        processor.setState(before);
+        assertEquals(before.general(), processor.state().general());
+        assertEquals(UNMAPPED, runTo(processor, Exit.Mmio.class).gpa());
+    }
+
+    @Test
+    void theTaskPriorityThatIsSetIsTheOneTheGuestSees() throws Exception {
+        byte[] code = {
+            0x44,
+            0x0f,
+            0x20,
+            (byte) 0xc0, // mov rax, cr8
+            (byte) 0xf4 // hlt
+        };
+        ram.write(0x8000, code);
+        Processor processor = partitionWithRam().createProcessor(0);
+        start(processor, GuestProgram.Mode.LONG, registers().done());
+        ProcessorState.SystemRegisters s = processor.state().system();
+        processor.setState(processor
+                .state()
+                .with(new ProcessorState.SystemRegisters(
+                        s.cs(),
+                        s.ds(),
+                        s.es(),
+                        s.fs(),
+                        s.gs(),
+                        s.ss(),
+                        s.tr(),
+                        s.ldt(),
+                        s.gdt(),
+                        s.idt(),
+                        s.cr0(),
+                        s.cr2(),
+                        s.cr3(),
+                        s.cr4(),
+                        9,
+                        s.efer(),
+                        s.apicBase())));
+        runTo(processor, Exit.Halt.class);
+        assertEquals(9, processor.state().general().rax());
     }
 
     @Test
@@ -124,12 +227,12 @@ class KvmBackendTest extends PartitionBackendContract {
         assertEquals(0x5a, exit.value(0));
         // A processor that waits in the kernel is taken out of it too, and set to run again.
         ram.write(0x9000, new byte[] {(byte) 0xfa, (byte) 0xf4}); // cli; hlt
-        start(processor, GuestProgram.Mode.REAL, io.membacking.partition.ProcessorState.GeneralRegisters.at(0x9000));
+        start(processor, GuestProgram.Mode.REAL, GeneralRegisters.at(0x9000));
         FutureTask<Exit> halted = onThread("halted", processor::run);
         processor.cancel();
         assertInstanceOf(Exit.Cancelled.class, halted.get());
         ram.write(0x9000, handler);
-        start(processor, GuestProgram.Mode.REAL, io.membacking.partition.ProcessorState.GeneralRegisters.at(0x9000));
+        start(processor, GuestProgram.Mode.REAL, GeneralRegisters.at(0x9000));
         assertEquals(0x77, runTo(processor, Exit.PortIo.class).port());
     }
 

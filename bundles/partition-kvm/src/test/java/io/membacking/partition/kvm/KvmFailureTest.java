@@ -1,0 +1,202 @@
+package io.membacking.partition.kvm;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.membacking.error.BackendException;
+import io.membacking.partition.Availability;
+import io.membacking.partition.Partition;
+import io.membacking.partition.PartitionRequest;
+import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState;
+import io.membacking.partition.contract.BackendRequirement;
+import io.membacking.partition.contract.TestRam;
+import io.membacking.range.MemoryRange;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+
+/** What a KVM that refuses is answered with, and that nothing is left behind. */
+class KvmFailureTest {
+    private static final PartitionRequest REQUEST = new PartitionRequest("failing", true, 2);
+
+    private int failAt = -1;
+    private int counted;
+    private long failRequest = -1;
+    private String failCall = "";
+    private int errno = Errno.ENOMEM;
+    private FailingSyscalls calls;
+    private KvmBackend backend;
+    private TestRam ram;
+
+    @BeforeEach
+    void open() {
+        calls = new FailingSyscalls((call, request) -> {
+            boolean now = counted++ == failAt || call.equals(failCall) || request == failRequest;
+            return now ? errno : 0;
+        });
+        backend = new KvmBackend(calls);
+        ram = new TestRam(0x10000);
+    }
+
+    @AfterEach
+    void closeAndCount() {
+        failNothing();
+        backend.close();
+        assertEquals(Set.of(), calls.open);
+        assertEquals(Set.of(), calls.mapped);
+        assertTrue(calls.closed);
+        ram.close();
+    }
+
+    private void failNothing() {
+        failAt = -1;
+        failRequest = -1;
+        failCall = "";
+    }
+
+    @Test
+    void aMissingDeviceSaysWhatToLoad() {
+        failCall = "open";
+        errno = Errno.ENOENT;
+        Availability availability = backend.availability();
+        assertFalse(availability.usable());
+        assertTrue(availability.reason().contains("/dev/kvm"), availability::reason);
+        assertTrue(availability.reason().contains("ENOENT"), availability::reason);
+        assertTrue(availability.remedy().contains("modprobe"), availability::remedy);
+        BackendException refused = assertThrows(BackendException.class, () -> backend.createPartition(REQUEST));
+        assertEquals(Errno.ENOENT, refused.failure().nativeError().orElseThrow().code());
+        assertTrue(backend.capabilities().physicalAddressWidth() >= 36, "capabilities are told all the same");
+        assertFalse(backend.capabilities().prefetch());
+    }
+
+    @Test
+    void aClosedDeviceSaysWhichGroup() {
+        failCall = "open";
+        errno = Errno.EACCES;
+        Availability availability = backend.availability();
+        assertFalse(availability.usable());
+        assertTrue(availability.reason().contains("EACCES"), availability::reason);
+        assertTrue(availability.remedy().contains("group kvm"), availability::remedy);
+        assertTrue(availability.remedy().contains(System.getProperty("user.name")), availability::remedy);
+    }
+
+    @Test
+    void aDeviceThatIsNotKvmIsRefused(TestInfo test) {
+        BackendRequirement.require(backend, test);
+        failRequest = KvmAbi.KVM_GET_API_VERSION;
+        errno = Errno.ENOTTY;
+        assertFalse(backend.availability().usable());
+    }
+
+    @Test
+    void capabilitiesAreAskedAgainOnceTheDeviceIsThere(TestInfo test) {
+        BackendRequirement.require(backend, test);
+        failCall = "open";
+        assertEquals(32, backend.capabilities().maxMappings());
+        failNothing();
+        assertTrue(backend.capabilities().maxMappings() > 32);
+    }
+
+    @Test
+    void tooManyOpenFilesNamesTheLimit(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        errno = Errno.EMFILE;
+        for (long request : List.of(KvmAbi.KVM_CREATE_VM, KvmAbi.KVM_CREATE_VCPU)) {
+            failNothing();
+            try (Partition other = backend.createPartition(REQUEST)) {
+                failRequest = request;
+                BackendException refused = assertThrows(BackendException.class, () -> {
+                    try (Partition partition = backend.createPartition(REQUEST)) {
+                        partition.createProcessor(0);
+                    }
+                });
+                assertTrue(refused.getMessage().contains("EMFILE"), refused::getMessage);
+                assertTrue(refused.failure().remedy().contains("ulimit -n"), refused::getMessage);
+                failNothing();
+                other.createProcessor(1);
+            }
+            assertEquals(Set.of(), calls.open);
+        }
+    }
+
+    @Test
+    void aRefusedSlotLeavesTheBookAsItWasAndTheSecondTryWorks(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        MemoryRange range = MemoryRange.ofLength(0x100000, 0x1000);
+        for (int each : new int[] {Errno.ENOSPC, Errno.EINVAL, Errno.ENOMEM, Errno.EEXIST}) {
+            failNothing();
+            try (Partition partition = backend.createPartition(REQUEST)) {
+                errno = each;
+                failRequest = KvmAbi.KVM_SET_USER_MEMORY_REGION;
+                BackendException refused =
+                        assertThrows(BackendException.class, () -> partition.map(ram.at(range, 0, true)));
+                assertEquals(range, refused.failure().range().orElseThrow());
+                assertEquals(each, refused.failure().nativeError().orElseThrow().code());
+                assertEquals(List.of(), partition.mappings());
+                failNothing();
+                partition.map(ram.at(range, 0, true));
+                failRequest = KvmAbi.KVM_SET_USER_MEMORY_REGION;
+                assertThrows(BackendException.class, () -> partition.unmap(range));
+                assertEquals(1, partition.mappings().size());
+                failNothing();
+                partition.unmap(range);
+            }
+        }
+    }
+
+    @Test
+    void everyCallFailedInTurnLeavesNothingBehindAndIsReported(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        int failures = 0;
+        int n = 0;
+        boolean reached = true;
+        while (reached) {
+            calls.failed.clear();
+            counted = 0;
+            failAt = n++;
+            try (Partition partition = backend.createPartition(REQUEST)) {
+                partition.map(ram.at(0));
+                Processor processor = partition.createProcessor(0);
+                ProcessorState state = processor.state();
+                processor.setState(state);
+                partition.setInterruptLine(1, true);
+                partition.unmap(MemoryRange.ofLength(0, 0x10000));
+            } catch (BackendException e) {
+                failures++;
+                assertFalse(e.failure().operation().isEmpty());
+                assertFalse(e.failure().problem().isEmpty());
+                assertFalse(calls.failed.isEmpty(), () -> "it failed by itself: " + e);
+            }
+            reached = !calls.failed.isEmpty();
+            String step = calls.failed.toString();
+            assertEquals(Set.of(), calls.open, step);
+            assertEquals(Set.of(), calls.mapped, step);
+        }
+        assertTrue(failures > 20, "only " + failures + " calls were failed");
+    }
+
+    @Test
+    void prefetchGoesThroughAProcessorWhichItMakesIfThereIsNone(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        // This KVM may have no such call: it answers ENOTTY then, which is the failure that is to be seen.
+        try (Partition partition = backend.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            partition.map(ram.at(0));
+            MemoryRange range = MemoryRange.ofLength(0, 0x10000);
+            if (!partition.capabilities().prefetch()) {
+                BackendException refused = assertThrows(BackendException.class, () -> partition.prefetch(range));
+                assertFalse(refused.failure().remedy().isEmpty());
+                return;
+            }
+            partition.prefetch(range);
+            partition.createProcessor(0);
+            assertThrows(BackendException.class, () -> partition.createProcessor(0));
+            partition.prefetch(range);
+        }
+    }
+}
