@@ -26,8 +26,9 @@ final class AccessGate {
 
     private final String guest;
     private final Epochs epochs;
+    private final Snapshot nothing;
 
-    @SuppressWarnings("FieldMayBeFinal") // written through the handle
+    @SuppressWarnings({"FieldMayBeFinal", "UnusedVariable"}) // used through the handle
     private Snapshot snapshot;
 
     private final ReentrantLock lock = new ReentrantLock();
@@ -45,8 +46,9 @@ final class AccessGate {
     AccessGate(String guest, long size, Epochs epochs) {
         this.guest = guest;
         this.epochs = epochs;
-        this.snapshot = Snapshot.empty(size);
-        this.before = snapshot;
+        this.nothing = Snapshot.empty(size);
+        this.snapshot = nothing;
+        this.before = nothing;
     }
 
     /** What is in force, pieces in transition included. From inside a section: what was in force at some moment since it began. */
@@ -136,8 +138,8 @@ final class AccessGate {
                 return false;
             }
             closed = true;
-            before = Snapshot.empty(0);
-            SNAPSHOT.setVolatile(this, before);
+            before = nothing;
+            SNAPSHOT.setVolatile(this, nothing);
             changed.signalAll();
             return true;
         } finally {

@@ -24,7 +24,7 @@ import java.util.concurrent.locks.LockSupport;
  * <p>A slot is a {@code long[]} and not a class of ours, since it stays in a host thread's ThreadLocal after this bundle has gone
  * and would keep its class loader alive. It is padded, so that neighbours in memory do not share its cache lines.
  */
-final class Epochs {
+class Epochs {
     private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(long[].class);
     private static final int PADDING = 16;
     private static final int HERE = PADDING;

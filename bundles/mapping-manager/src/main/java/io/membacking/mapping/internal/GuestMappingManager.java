@@ -37,8 +37,8 @@ final class GuestMappingManager implements MappingManager {
     private final boolean replacesInPlace;
     private final long size;
     private final long base;
-    private final Epochs epochs;
-    private final AccessGate gate;
+    final Epochs epochs;
+    final AccessGate gate;
     private final GuestMemory memory;
     private final Consumer<MappingManager> onClose;
 
@@ -51,13 +51,17 @@ final class GuestMappingManager implements MappingManager {
 
     /** @param onClose called once when closing begins, by the thread that closes, which holds no lock then */
     GuestMappingManager(
-            String guest, HostMemory host, AddressReservation reservation, Consumer<MappingManager> onClose) {
+            String guest,
+            HostMemory host,
+            AddressReservation reservation,
+            Epochs epochs,
+            Consumer<MappingManager> onClose) {
         this.guest = guest;
         this.replacesInPlace = host.capabilities().replacesInPlace();
         this.reservation = reservation;
         this.size = reservation.size();
         this.base = reservation.base();
-        this.epochs = new Epochs(host);
+        this.epochs = epochs;
         this.gate = new AccessGate(guest, size, epochs);
         this.memory = new AnyThreadMemory(gate, epochs, base);
         this.onClose = onClose;
@@ -227,7 +231,6 @@ final class GuestMappingManager implements MappingManager {
         boolean drained = drainForGood();
         lock.lock();
         try {
-            holdings.clear();
             if (drained) {
                 reservation.close();
             } else {

@@ -44,7 +44,7 @@ public final class GuestMappingManagers implements MappingManagers, AutoCloseabl
         AddressReservation reservation = host.reserve(size, alignment(size, page));
         MappingManager manager;
         try {
-            manager = new GuestMappingManager(guest, host, reservation, this::retract);
+            manager = new GuestMappingManager(guest, host, reservation, new Epochs(host), this::retract);
         } catch (RuntimeException | Error e) {
             reservation.close();
             throw e;

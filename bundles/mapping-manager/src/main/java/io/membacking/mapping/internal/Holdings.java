@@ -68,10 +68,6 @@ final class Holdings {
         return List.copyOf(pieces.values());
     }
 
-    synchronized void clear() {
-        pieces.clear();
-    }
-
     private static boolean continues(HeldMemory below, HeldMemory above) {
         return below.range().end() == above.range().start()
                 && below.backing() == above.backing()
