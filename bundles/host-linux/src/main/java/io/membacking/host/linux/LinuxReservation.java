@@ -208,8 +208,14 @@ final class LinuxReservation implements AddressReservation {
     }
 
     private void releaseLingering() {
-        if (!lingering.isEmpty()) {
-            lingering.all().forEach(this::empty);
+        if (lingering.isEmpty()) {
+            return;
+        }
+        for (MemoryRange range : lingering.all()) {
+            if (!empty(range)) {
+                // No room yet: not worth asking for each.
+                return;
+            }
         }
     }
 

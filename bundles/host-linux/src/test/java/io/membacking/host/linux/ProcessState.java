@@ -32,15 +32,25 @@ final class ProcessState {
         return HostFacts.kibibytes(Files.readString(Path.of("/proc/self/status")), key);
     }
 
-    /** The flags of the mapping that begins at an address (VmFlags in smaps). */
+    /** The flags of the mapping that begins at an address. */
     static List<String> flags(long address) throws IOException {
-        List<String> lines = Files.readAllLines(Path.of("/proc/self/smaps"));
+        return List.of(detail(address, "VmFlags:").split(" "));
+    }
+
+    /** Bytes of the mapping that begins at an address that are in memory and in the page table. */
+    static long resident(long address) throws IOException {
+        String kibibytes = detail(address, "Rss:");
+        return Long.parseLong(kibibytes.substring(0, kibibytes.indexOf(' '))) << 10;
+    }
+
+    /** From smaps: counters of the whole process are approximate, and the JVM's own memory moves them. */
+    private static String detail(long address, String key) throws IOException {
         boolean found = false;
-        for (String line : lines) {
+        for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
             if (line.startsWith(Long.toHexString(address) + "-")) {
                 found = true;
-            } else if (found && line.startsWith("VmFlags:")) {
-                return List.of(line.substring(8).strip().split(" "));
+            } else if (found && line.startsWith(key)) {
+                return line.substring(key.length()).strip();
             }
         }
         throw new AssertionError("no mapping begins at 0x" + Long.toHexString(address));
