@@ -1,14 +1,16 @@
 /*
  * Guest memory touched from plain C: the other side of the access benchmarks.
  *
- *   gcc -O2 -Wall -Wextra -o access access.c && ./access
+ *   gcc -O2 -Wall -Wextra -o access access.c && ./access [-t SECONDS] [ROW...]      (1 second a row and every row by default)
  *
- * One row a line, "c ROW ns VALUE", nanoseconds an operation: the median of 9 runs of 0.1 s or so.
+ * One row a line, "c ROW ns VALUE", nanoseconds an operation: the median of as many runs of 0.25 to 0.5 ms as fit into the time,
+ * after a fifth of it for warming up. Runs are short so that on a machine with other work most are not interrupted.
  *
  * What is measured, the same in rustvmm/ and to be the same wherever else a row is measured:
  *
  * - The memory is a memfd, mapped shared, and every page that is touched was written before.
- * - read8, write8: 8 bytes at an offset that steps by 0x4f1b8 within a window of 32 KiB (it stays in the cache), wrapping, in a loop that is not inlined.
+ * - read8, write8: 8 bytes at an offset that steps by 0x4f1b8 within a window of 32 KiB (it stays in the cache), wrapping, in a loop that is not inlined. A run goes
+ *   on where the last one ended.
  * - read8_64MiB, write8_64MiB: the same steps within 64 MiB (it does not).
  * - copy_out_*, copy_in_*: from guest memory to a buffer and back; 4 KiB at one of 16 neighbouring pages in turn, 1 MiB at one of 16 neighbouring ones in turn.
  * - lookup_read8_N: N regions of 64 MiB, at equal distances in 1 TiB; each of 4,096 addresses in turn is looked up and 8 bytes are
@@ -23,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNS = 9, ADDRESSES = 4096 };
+enum { MOST_RUNS = 100000, ADDRESSES = 4096 };
 #define KIB 1024ull
 #define MIB (1024 * KIB)
 #define TIB (1024 * 1024 * MIB)
@@ -37,12 +39,14 @@ struct region {
 
 static uint8_t *memory; /* 64 MiB */
 static uint8_t buffer[1048576];
-static uint64_t window;
+static uint64_t window, position;
 static size_t copy_size;
 static struct region regions[1024];
 static size_t region_count;
 static uint64_t addresses[ADDRESSES];
 static volatile uint64_t sink;
+static double duration = 1;
+static char **wanted;
 
 static void fail(const char *what) {
     perror(what);
@@ -50,20 +54,22 @@ static void fail(const char *what) {
 }
 
 static __attribute__((noinline)) void read8(uint64_t count) {
-    uint64_t offset = 0, mask = window - 8, sum = 0;
+    uint64_t offset = position, mask = window - 8, sum = 0;
     for (uint64_t i = 0; i < count; i++) {
         sum += *(volatile uint64_t *)(memory + offset);
         offset = (offset + STEP) & mask;
     }
+    position = offset;
     sink = sum;
 }
 
 static __attribute__((noinline)) void write8(uint64_t count) {
-    uint64_t offset = 0, mask = window - 8;
+    uint64_t offset = position, mask = window - 8;
     for (uint64_t i = 0; i < count; i++) {
         *(volatile uint64_t *)(memory + offset) = i;
         offset = (offset + STEP) & mask;
     }
+    position = offset;
 }
 
 /* Keeps a copy whose result nobody reads. */
@@ -117,26 +123,36 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static int asked(const char *name) {
+    for (char **row = wanted; *row; row++)
+        if (!strcmp(*row, name)) return 1;
+    return !*wanted;
+}
+
 static void row(const char *name, void (*operation)(uint64_t)) {
-    double results[RUNS];
+    static double results[MOST_RUNS];
     uint64_t count = 16;
-    for (;;) { /* as many as take 0.1 s: this warms up, too */
+    if (!asked(name)) return;
+    for (;;) {
         double start = seconds();
         operation(count);
-        if (seconds() - start > 0.1) break;
+        if (seconds() - start > 0.25e-3) break;
         count *= 2;
     }
-    for (int i = 0; i < RUNS; i++) {
-        double start = seconds();
+    for (double start = seconds(); seconds() - start < duration / 5;) operation(count);
+    int runs = 0;
+    for (double start = seconds(); runs < MOST_RUNS && (runs < 9 || seconds() - start < duration); runs++) {
+        double began = seconds();
         operation(count);
-        results[i] = (seconds() - start) * 1e9 / count;
+        results[runs] = (seconds() - began) * 1e9 / count;
     }
-    qsort(results, RUNS, sizeof *results, by_value);
-    printf("c %s ns %.2f\n", name, results[RUNS / 2]);
+    qsort(results, runs, sizeof *results, by_value);
+    printf("c %s ns %.2f\n", name, results[runs / 2]);
     fflush(stdout);
 }
 
 static void lookup(const char *name, size_t count) {
+    if (!asked(name)) return;
     int memfd = memfd_create("regions", 0);
     if (memfd < 0 || ftruncate(memfd, count * REGION) < 0) fail("memfd");
     region_count = count;
@@ -159,7 +175,12 @@ static void lookup(const char *name, size_t count) {
     close(memfd);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    wanted = argv + 1;
+    if (argc > 2 && !strcmp(argv[1], "-t")) {
+        duration = atof(argv[2]);
+        wanted += 2;
+    }
     int memfd = memfd_create("memory", 0);
     if (memfd < 0 || ftruncate(memfd, 64 * MIB) < 0) fail("memfd");
     memory = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);

@@ -1,7 +1,8 @@
 /*
  * What it costs to take a KVM memory slot out and to put it in again, with other slots present: the bare system calls.
  *
- *   gcc -O2 -Wall -Wextra -o kvm_slots kvm_slots.c && ./kvm_slots [ITERATIONS]      (200 by default)
+ *   gcc -O2 -Wall -Wextra -o kvm_slots kvm_slots.c && ./kvm_slots [ITERATIONS [OTHERS]]      (200 by default; with OTHERS, that
+ *   many other slots and a page for the slot in question alone)
  *
  * One row a line, "kvm_slots others=N size=BYTES calls=WHICH delete_us=MEDIAN add_us=MEDIAN pair_us=MEDIAN"; the medians are of the
  * single iterations, and pair is delete and add together. calls=slot is KVM_SET_USER_MEMORY_REGION alone; calls=slot+mmap has with
@@ -85,16 +86,18 @@ static void measure(int vm, int others, size_t size, int iterations, int with_mm
 }
 
 int main(int argc, char **argv) {
-    static const int others[] = {0, 16, 64, 1024, 8192};
+    int others[] = {0, 16, 64, 1024, 8192};
     static const size_t sizes[] = {4096, 2 << 20, 64 << 20};
     int iterations = argc > 1 ? atoi(argv[1]) : 200;
-    if (iterations < 1) {
-        fprintf(stderr, "usage: kvm_slots [ITERATIONS]\n");
+    size_t cases = argc > 2 ? 1 : sizeof others / sizeof *others, kinds = argc > 2 ? 1 : sizeof sizes / sizeof *sizes;
+    if (argc > 2) others[0] = atoi(argv[2]);
+    if (iterations < 1 || others[0] < 0) {
+        fprintf(stderr, "usage: kvm_slots [ITERATIONS [OTHERS]]\n");
         return 2;
     }
     int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm < 0) fail("/dev/kvm");
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    for (size_t i = 0; i < cases; i++) {
         uint64_t identity = 0xfeffc000;
         int vm = ioctl(kvm, KVM_CREATE_VM, 0), memfd;
         if (vm < 0) fail("KVM_CREATE_VM");
@@ -103,7 +106,7 @@ int main(int argc, char **argv) {
         if (cpu < 0) fail("KVM_CREATE_VCPU");
         char *host = map_memfd((others[i] + 1) * (size_t)PAGE, &memfd);
         for (int k = 0; k < others[i]; k++) set_slot(vm, 1 + k, 4 * GIB + 2ull * PAGE * k, PAGE, host + (size_t)PAGE * k);
-        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (size_t k = 0; k < kinds; k++)
             for (int with_mmap = 0; with_mmap < 2; with_mmap++) measure(vm, others[i], sizes[k], iterations, with_mmap);
         close(cpu);
         close(vm);

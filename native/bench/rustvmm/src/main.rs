@@ -1,8 +1,8 @@
 //! The rows of ../access.c through vm-memory's `GuestMemoryMmap`; see there for what each row is.
 //!
-//!   cargo run --release --offline      (in bench/rustvmm; Cargo.toml says what it needs)
+//!   cargo run --release --offline -- [-t SECONDS] [ROW...]     (in bench/rustvmm; Cargo.toml says what it needs)
 //!
-//! One row a line, "rustvmm ROW ns VALUE", nanoseconds an operation: the median of 9 runs.
+//! One row a line, "rustvmm ROW ns VALUE", nanoseconds an operation, measured as there.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -14,7 +14,6 @@ const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const REGION: u64 = 64 * MIB;
 const STEP: u64 = 0x4f1b8;
-const RUNS: usize = 9;
 
 fn memfd(size: u64) -> File {
     // SAFETY: the name is a C string, and the descriptor is owned by the File alone.
@@ -28,23 +27,25 @@ fn memfd(size: u64) -> File {
 }
 
 #[inline(never)]
-fn read8(memory: &GuestMemoryMmap, window: u64, count: u64) {
-    let mut offset = 0;
+fn read8(memory: &GuestMemoryMmap, window: u64, position: &mut u64, count: u64) {
+    let mut offset = *position;
     let mut sum = 0u64;
     for _ in 0..count {
         sum = sum.wrapping_add(memory.read_obj::<u64>(GuestAddress(offset)).unwrap());
         offset = (offset + STEP) & (window - 8);
     }
+    *position = offset;
     black_box(sum);
 }
 
 #[inline(never)]
-fn write8(memory: &GuestMemoryMmap, window: u64, count: u64) {
-    let mut offset = 0;
+fn write8(memory: &GuestMemoryMmap, window: u64, position: &mut u64, count: u64) {
+    let mut offset = *position;
     for i in 0..count {
         memory.write_obj(i, GuestAddress(offset)).unwrap();
         offset = (offset + STEP) & (window - 8);
     }
+    *position = offset;
 }
 
 #[inline(never)]
@@ -74,28 +75,50 @@ fn lookup_read8(memory: &GuestMemoryMmap, addresses: &[GuestAddress; 4096], coun
     black_box(sum);
 }
 
-fn row(name: &str, mut operation: impl FnMut(u64)) {
-    let mut count = 16;
-    loop {
-        let start = Instant::now();
-        operation(count);
-        if start.elapsed().as_secs_f64() > 0.1 {
-            break;
-        }
-        count *= 2;
-    }
-    let mut results: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            operation(count);
-            start.elapsed().as_secs_f64() * 1e9 / count as f64
-        })
-        .collect();
-    results.sort_by(f64::total_cmp);
-    println!("rustvmm {name} ns {:.2}", results[RUNS / 2]);
+struct Rows {
+    seconds: f64,
+    wanted: Vec<String>,
 }
 
-fn lookup(regions: u64) {
+impl Rows {
+    fn asked(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|row| row == name)
+    }
+
+    fn row(&self, name: &str, mut operation: impl FnMut(u64)) {
+        if !self.asked(name) {
+            return;
+        }
+        let mut count = 16;
+        loop {
+            let start = Instant::now();
+            operation(count);
+            if start.elapsed().as_secs_f64() > 0.25e-3 {
+                break;
+            }
+            count *= 2;
+        }
+        let start = Instant::now();
+        while start.elapsed().as_secs_f64() < self.seconds / 5.0 {
+            operation(count);
+        }
+        let mut results = Vec::new();
+        let start = Instant::now();
+        while results.len() < 9 || start.elapsed().as_secs_f64() < self.seconds {
+            let began = Instant::now();
+            operation(count);
+            results.push(began.elapsed().as_secs_f64() * 1e9 / count as f64);
+        }
+        results.sort_by(f64::total_cmp);
+        println!("rustvmm {name} ns {:.2}", results[results.len() / 2]);
+    }
+}
+
+fn lookup(rows: &Rows, regions: u64) {
+    let name = format!("lookup_read8_{regions}");
+    if !rows.asked(&name) {
+        return;
+    }
     let file = memfd(regions * REGION);
     let ranges = (0..regions).map(|i| {
         let offset = FileOffset::new(file.try_clone().unwrap(), i * REGION);
@@ -111,10 +134,15 @@ fn lookup(regions: u64) {
         memory.write_obj(x, address).unwrap();
         address
     });
-    row(&format!("lookup_read8_{regions}"), |n| lookup_read8(&memory, &addresses, n));
+    rows.row(&name, |n| lookup_read8(&memory, &addresses, n));
 }
 
 fn main() {
+    let mut rows = Rows { seconds: 1.0, wanted: std::env::args().skip(1).collect() };
+    if rows.wanted.len() > 1 && rows.wanted[0] == "-t" {
+        rows.seconds = rows.wanted[1].parse().expect("seconds");
+        rows.wanted.drain(..2);
+    }
     let size = 64 * MIB;
     let offset = FileOffset::new(memfd(size), 0);
     let ranges = [(GuestAddress(0), size as usize, Some(offset))];
@@ -122,15 +150,16 @@ fn main() {
     for i in 0..size / MIB {
         memory.write_slice(&[1; MIB as usize], GuestAddress(i * MIB)).unwrap();
     }
-    row("read8", |n| read8(&memory, 32 << 10, n));
-    row("write8", |n| write8(&memory, 32 << 10, n));
-    row("read8_64MiB", |n| read8(&memory, 64 * MIB, n));
-    row("write8_64MiB", |n| write8(&memory, 64 * MIB, n));
+    let mut at = 0;
+    rows.row("read8", |n| read8(&memory, 32 << 10, &mut at, n));
+    rows.row("write8", |n| write8(&memory, 32 << 10, &mut at, n));
+    rows.row("read8_64MiB", |n| read8(&memory, 64 * MIB, &mut at, n));
+    rows.row("write8_64MiB", |n| write8(&memory, 64 * MIB, &mut at, n));
     for (name, size) in [("4KiB", 4096), ("1MiB", MIB as usize)] {
         let mut buffer = vec![0; size];
-        row(&format!("copy_out_{name}"), |n| copy_out(&memory, &mut buffer, n));
-        row(&format!("copy_in_{name}"), |n| copy_in(&memory, &buffer, n));
+        rows.row(&format!("copy_out_{name}"), |n| copy_out(&memory, &mut buffer, n));
+        rows.row(&format!("copy_in_{name}"), |n| copy_in(&memory, &buffer, n));
     }
-    lookup(16);
-    lookup(1024);
+    lookup(&rows, 16);
+    lookup(&rows, 1024);
 }
