@@ -1,17 +1,21 @@
 package io.membacking.mapping.internal;
 
 import io.membacking.host.HostMemory;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import java.lang.invoke.VarHandle;
 import java.lang.ref.WeakReference;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Who is inside a guest's memory now. Each thread announces itself in a slot of its own: odd while it is inside, and another
- * number each time. A change publishes a snapshot and then waits until every slot that was odd has moved: whoever is inside
- * afterwards has seen the new snapshot.
+ * number each time (virtual threads share a few: {@link SharedSlots}). A change publishes a snapshot and then waits until every
+ * slot that was odd has moved: whoever is inside afterwards has seen the new snapshot.
  *
  * <p>Why it holds. Reader: store slot, <i>fence</i>, load snapshot. Changer: store snapshot, <i>fence</i>, load slots. With a full
  * fence on both sides one of the two loads sees the other's store. Where the host has a barrier for all threads of the process,
@@ -26,6 +30,7 @@ import java.util.concurrent.locks.LockSupport;
  */
 class Epochs {
     private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final @Nullable MethodHandle IS_VIRTUAL = findIsVirtual();
     private static final int PADDING = 16;
     private static final int HERE = PADDING;
     private static final int SLOT_LENGTH = 2 * PADDING + 1;
@@ -43,6 +48,8 @@ class Epochs {
     /** Of this guest alone, so that no guest's readers hold up another's changes. */
     @SuppressWarnings("ThreadLocalUsage")
     private final ThreadLocal<long[]> threadSlot = new ThreadLocal<>();
+
+    private final SharedSlots shared = new SharedSlots();
     /** Guarded by itself. */
     private final List<WeakReference<long[]>> slots = new ArrayList<>();
 
@@ -54,13 +61,16 @@ class Epochs {
         leave(newSlot(), enter(newSlot())); // links the var handles now, not inside a section
     }
 
-    /** The calling thread's slot. */
+    /** The calling thread's slot, or one that it shares with others. */
     long[] slotOfThread() {
         long[] slot = threadSlot.get();
         return slot != null ? slot : adoptThread();
     }
 
     private long[] adoptThread() {
+        if (isVirtual(Thread.currentThread())) {
+            return shared.stripe();
+        }
         long[] slot = register();
         threadSlot.set(slot);
         return slot;
@@ -91,6 +101,9 @@ class Epochs {
      * @return what {@link #leave} needs
      */
     long enter(long[] slot) {
+        if (slot.length != SLOT_LENGTH) {
+            return shared.enter(slot);
+        }
         long epoch = slot[HERE] + 1;
         SLOT.setOpaque(slot, HERE, epoch);
         if (fenced) {
@@ -102,7 +115,11 @@ class Epochs {
     }
 
     static void leave(long[] slot, long epoch) {
-        SLOT.setRelease(slot, HERE, epoch + 1);
+        if (epoch < 0) {
+            SharedSlots.leave(slot, epoch);
+        } else {
+            SLOT.setRelease(slot, HERE, epoch + 1);
+        }
     }
 
     /**
@@ -131,19 +148,19 @@ class Epochs {
                 return epoch == RETIRED;
             });
         }
-        long start = inside.isEmpty() ? 0 : System.nanoTime();
+        long start = System.nanoTime();
         for (Inside reader : inside) {
-            if (!awaitLeaving(reader, start, nanos)) {
+            if (!await(() -> (long) SLOT.getAcquire(reader.slot, HERE) != reader.epoch, start, nanos)) {
                 return false;
             }
         }
-        return true;
+        return shared.drain(start, nanos);
     }
 
-    /** Yields before it sleeps: on a full machine the reader waited for is often one that was preempted inside. */
+    /** Waits for a reader. Yields before it sleeps: on a full machine the reader is often one that was preempted inside. */
     @SuppressWarnings("ThreadPriorityCheck")
-    private static boolean awaitLeaving(Inside reader, long start, long nanos) {
-        for (int tries = 0; (long) SLOT.getAcquire(reader.slot, HERE) == reader.epoch; tries++) {
+    static boolean await(BooleanSupplier left, long start, long nanos) {
+        for (int tries = 0; !left.getAsBoolean(); tries++) {
             if (tries < SPINS) {
                 Thread.onSpinWait();
             } else if (System.nanoTime() - start >= nanos) {
@@ -155,6 +172,26 @@ class Epochs {
             }
         }
         return true;
+    }
+
+    private static boolean isVirtual(Thread thread) {
+        try {
+            return IS_VIRTUAL != null && (boolean) IS_VIRTUAL.invokeExact(thread);
+        } catch (Throwable e) {
+            throw new LinkageError("Thread.isVirtual is not what it is documented to be", e);
+        }
+    }
+
+    /** Java 21 on; null before. */
+    private static @Nullable MethodHandle findIsVirtual() {
+        try {
+            return MethodHandles.publicLookup()
+                    .findVirtual(Thread.class, "isVirtual", MethodType.methodType(boolean.class));
+        } catch (NoSuchMethodException e) {
+            return null;
+        } catch (IllegalAccessException e) {
+            throw new LinkageError("Thread.isVirtual is not public", e);
+        }
     }
 
     private static boolean isGone(WeakReference<long[]> reference) {

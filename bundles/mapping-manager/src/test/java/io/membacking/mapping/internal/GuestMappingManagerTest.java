@@ -205,16 +205,10 @@ class GuestMappingManagerTest {
     /** Shows that the test above can fail: it is the wait for the readers that keeps the write out. */
     @Test
     void withoutTheWaitTheLateWriteReachesTheMemoryThatTookThePlace() throws Exception {
-        Epochs careless = new Epochs(guest.host) {
-            @Override
-            boolean drain(long nanos) {
-                return true;
-            }
-        };
-        try (GuestMappingManager unsafe =
-                new GuestMappingManager("unsafe", guest.host, guest.host.reserve(SIZE, 4096), careless, closed -> {})) {
-            Backing old = guest.backing("old", SIZE);
-            Backing rom = guest.backing("rom", SIZE);
+        try (TestGuest careless = new TestGuest(SIZE, true, false)) {
+            GuestMappingManager unsafe = careless.manager;
+            Backing old = careless.backing("old", SIZE);
+            Backing rom = careless.backing("rom", SIZE);
             MappingManager.Transition transition = unsafe.begin(List.of(), LONG);
             unsafe.map(LOW, old, 0);
             transition.publish(List.of(new AccessPiece(LOW, Access.READ_WRITE)));

@@ -25,15 +25,35 @@ final class TestGuest implements AutoCloseable {
         this(size, true);
     }
 
-    /** @param hostBarrier whether readers rely on the host's barrier, where it has one */
     TestGuest(long size, boolean hostBarrier) {
+        this(size, hostBarrier, true);
+    }
+
+    /**
+     * @param hostBarrier whether readers rely on the host's barrier, where it has one
+     * @param drains whether changes wait for readers, as they must
+     */
+    TestGuest(long size, boolean hostBarrier, boolean drains) {
         HostMemory seen = hostBarrier ? host : new ForwardingHost.WithoutBarrier(host);
+        Epochs epochs = drains ? new Epochs(seen) : new CarelessEpochs(seen);
         try {
-            manager = (GuestMappingManager) new GuestMappingManagers(seen).create("test", size);
+            manager = new GuestMappingManager("test", seen, seen.reserve(size, 2 << 20), epochs, closed -> {});
         } catch (HostMappingException e) {
             throw new AssertionError(e);
         }
         memory = manager.memory();
+    }
+
+    /** Waits for nobody: to show what goes wrong then. */
+    private static final class CarelessEpochs extends Epochs {
+        CarelessEpochs(HostMemory host) {
+            super(host);
+        }
+
+        @Override
+        boolean drain(long nanos) {
+            return true;
+        }
     }
 
     Backing backing(String name, long size) {
