@@ -42,19 +42,14 @@ final class EmbeddedFelix implements AutoCloseable {
             "org.osgi.util.promise;version=1.3",
             "org.osgi.util.function;version=1.2");
 
-    private final Framework framework;
     private final Path storage;
-    private final List<Bundle> shellBundles;
+    private final Framework framework;
+    private List<Bundle> shellBundles = List.of();
 
-    private EmbeddedFelix(Framework framework, Path storage, List<Bundle> shellBundles) {
-        this.framework = framework;
-        this.storage = storage;
-        this.shellBundles = shellBundles;
-    }
-
-    static EmbeddedFelix start(NestedBundles nested, boolean shell) throws IOException, BundleException {
-        Path storage = Files.createTempDirectory("membacking-");
-        Framework framework = new FrameworkFactory()
+    /** Starts nothing yet, so that the caller can arrange for {@link #close} first. */
+    EmbeddedFelix() throws IOException {
+        storage = Files.createTempDirectory("membacking-");
+        framework = new FrameworkFactory()
                 .newFramework(Map.of(
                         Constants.FRAMEWORK_STORAGE,
                         storage.toString(),
@@ -67,20 +62,19 @@ final class EmbeddedFelix implements AutoCloseable {
                         "1",
                         "ds.loglevel",
                         "1"));
-        try {
-            framework.init();
-            BundleContext context = framework.getBundleContext();
-            List<Bundle> bundles = nested.install(context, "bundles");
-            List<Bundle> shellBundles = shell ? nested.install(context, "shell") : List.of();
-            EmbeddedFelix felix = new EmbeddedFelix(framework, storage, shellBundles);
-            for (Bundle bundle : bundles) {
-                bundle.start();
-            }
-            framework.start();
-            return felix;
-        } catch (IOException | BundleException | RuntimeException e) {
-            new EmbeddedFelix(framework, storage, List.of()).close();
-            throw e;
+    }
+
+    /** Installs everything, then starts the framework and only then the bundles: so a bundle that cannot says so here. */
+    void start(NestedBundles nested, boolean shell) throws IOException, BundleException {
+        framework.init();
+        BundleContext context = framework.getBundleContext();
+        List<Bundle> bundles = nested.install(context, "bundles");
+        if (shell) {
+            shellBundles = nested.install(context, "shell");
+        }
+        framework.start();
+        for (Bundle bundle : bundles) {
+            bundle.start();
         }
     }
 

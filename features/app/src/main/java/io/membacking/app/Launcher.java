@@ -31,9 +31,10 @@ public final class Launcher {
                 return 0;
             }
             boolean shell = arguments.contains(SHELL);
-            try (EmbeddedFelix felix = EmbeddedFelix.start(NestedBundles.ofThisJar(), shell)) {
+            try (EmbeddedFelix felix = new EmbeddedFelix()) {
                 // Ctrl-C ends the JVM without unwinding this stack, so the framework is also stopped from a hook.
                 Runtime.getRuntime().addShutdownHook(new Thread(felix::close, "membacking-stop"));
+                felix.start(NestedBundles.ofThisJar(), shell);
                 @Nullable ToIntFunction<List<String>> mainJob = felix.mainJob();
                 if (mainJob == null) {
                     System.err.println("The main job did not start. " + felix.explainMissing());
