@@ -1,0 +1,149 @@
+package io.membacking.runner;
+
+import io.membacking.machine.BootSource;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The command line.
+ *
+ * @param firmware a file, or null
+ * @param kernel likewise
+ * @param flat likewise; at most one of the three is given
+ * @param timeout zero for none
+ */
+record RunOptions(
+        long memory,
+        int processors,
+        @Nullable String firmware,
+        @Nullable String kernel,
+        String commandLine,
+        @Nullable String flat,
+        long flatAddress,
+        BootSource.Mode flatMode,
+        Duration timeout,
+        boolean shell,
+        boolean version) {
+
+    static RunOptions parse(List<String> arguments) throws RunFailure {
+        Parser parser = new Parser(arguments);
+        parser.run();
+        return parser.options();
+    }
+
+    private static RunFailure usage(String problem) {
+        return new RunFailure(ExitStatus.USAGE, problem + "; --help tells what there is");
+    }
+
+    /** Takes the arguments one by one; {@code --name value} and {@code --name=value} are the same. */
+    private static final class Parser {
+        private static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(5);
+
+        private final Deque<String> rest;
+        private long memory = 64L << 20;
+        private int processors = 1;
+        private @Nullable String firmware;
+        private @Nullable String kernel;
+        private @Nullable String commandLine;
+        private @Nullable String flat;
+        private long flatAddress = 0x8000;
+        private BootSource.Mode flatMode = BootSource.Mode.REAL;
+        private Duration timeout = DEFAULT_TIMEOUT;
+        private boolean shell;
+        private boolean version;
+
+        Parser(List<String> arguments) {
+            rest = new ArrayDeque<>(arguments);
+        }
+
+        void run() throws RunFailure {
+            while (!rest.isEmpty()) {
+                String argument = rest.pop();
+                int equals = argument.indexOf('=');
+                if (argument.startsWith("--") && equals > 0) {
+                    rest.push(argument.substring(equals + 1));
+                    argument = argument.substring(0, equals);
+                    int before = rest.size();
+                    take(argument);
+                    if (rest.size() == before) {
+                        throw usage("option " + argument + " takes no value");
+                    }
+                } else {
+                    take(argument);
+                }
+            }
+            int images = (firmware == null ? 0 : 1) + (kernel == null ? 0 : 1) + (flat == null ? 0 : 1);
+            if (images > 1) {
+                throw usage("only one of --firmware, --kernel and --flat can be given");
+            }
+            if (commandLine != null && kernel == null) {
+                throw usage("--append is for --kernel, and there is none");
+            }
+        }
+
+        private void take(String option) throws RunFailure {
+            switch (option) {
+                case "--memory" -> memory = MemorySize.parse(value(option));
+                case "--processors" -> processors = (int) number(option, 1, 255);
+                case "--firmware" -> firmware = value(option);
+                case "--kernel" -> kernel = value(option);
+                case "--append" -> commandLine = value(option);
+                case "--flat" -> flat = value(option);
+                case "--address" -> flatAddress = number(option, 0, 0xffffffffL);
+                case "--mode" -> flatMode = mode(value(option));
+                case "--timeout" -> timeout = Duration.ofSeconds(number(option, 0, 10_000_000));
+                case "--shell" -> shell = true;
+                case "--version" -> version = true;
+                default -> throw usage("there is no option '" + option + "'");
+            }
+        }
+
+        private String value(String option) throws RunFailure {
+            if (rest.isEmpty()) {
+                throw usage("option " + option + " needs a value");
+            }
+            return rest.pop();
+        }
+
+        private long number(String option, long least, long most) throws RunFailure {
+            String text = value(option);
+            try {
+                long number = Long.decode(text);
+                if (number >= least && number <= most) {
+                    return number;
+                }
+            } catch (NumberFormatException e) {
+                // Said below.
+            }
+            throw usage("option " + option + " takes a number from " + least + " to " + most + ", not '" + text + "'");
+        }
+
+        private static BootSource.Mode mode(String text) throws RunFailure {
+            for (BootSource.Mode mode : BootSource.Mode.values()) {
+                if (mode.name().toLowerCase(Locale.ROOT).replace('_', '-').equals(text)) {
+                    return mode;
+                }
+            }
+            throw usage("option --mode takes real, protected, long or long-user, not '" + text + "'");
+        }
+
+        RunOptions options() {
+            return new RunOptions(
+                    memory,
+                    processors,
+                    firmware,
+                    kernel,
+                    commandLine == null ? "" : commandLine,
+                    flat,
+                    flatAddress,
+                    flatMode,
+                    timeout,
+                    shell,
+                    version);
+        }
+    }
+}
