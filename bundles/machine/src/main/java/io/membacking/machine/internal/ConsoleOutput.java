@@ -52,7 +52,7 @@ final class ConsoleOutput {
             written += filled;
         } else {
             if (dropped == 0) {
-                LOG.log(Level.WARNING, name + ": output is dropped, its stream failed", failure);
+                LOG.log(Level.WARNING, "{0}: output is dropped, its stream failed: {1}", name, failure);
             }
             dropped += filled;
         }
