@@ -38,7 +38,9 @@ final class FwCfg implements PortDevice {
         items.put(SIGNATURE, "QEMU".getBytes(StandardCharsets.US_ASCII));
         items.put(ID, little(4, 1));
         items.put(RAM_SIZE, little(8, memory.size()));
-        items.put(NO_GRAPHIC, little(2, 1));
+        // 1 would make SeaBIOS put its screen on the serial port too, where it comes twice, the debug console having it
+        // already.
+        items.put(NO_GRAPHIC, little(2, 0));
         items.put(PROCESSORS, little(2, processors));
         // No menu: SeaBIOS would wait seconds for a key that nobody can press.
         items.put(BOOT_MENU, little(2, 0));
