@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -23,13 +22,11 @@ import java.util.stream.Collectors;
 final class DriftCheck {
     private final GuestState state;
     private final MappingManager mappings;
-    private final Backings backings;
     private final List<DriftReport.Difference> differences = new ArrayList<>();
 
-    DriftCheck(GuestState state, MappingManager mappings, Backings backings) {
+    DriftCheck(GuestState state, MappingManager mappings) {
         this.state = state;
         this.mappings = mappings;
-        this.backings = backings;
     }
 
     DriftReport run(List<GuestAttachment> attachments, List<GuestTarget> targets) {
@@ -37,18 +34,15 @@ final class DriftCheck {
                 FlatView.render(state.regions().all(), List.of(MemoryRange.ofLength(0, mappings.size())));
         compare("flat view", flat, state.flat().values(), FlatPiece::range, Record::toString);
         heldVersusFlat(flat);
-        compare("VA space (book)", state.held().values(), joined(mappings.held(), Pieces::contiguous));
-        compare(
-                "VA space (operating system)",
-                joined(plain(mappings.held()), this::continues),
-                joined(plain(mappings.observe()), this::continues));
+        compare("VA space (book)", state.held().values(), Pieces.joined(mappings.held()));
+        compare("VA space (operating system)", Pieces.joined(mappings.held()), Pieces.joined(mappings.observe()));
         compare(
                 "snapshot",
                 visible(Difference.accessOf(flat)),
                 visible(mappings.snapshot()),
                 AccessPiece::range,
                 p -> p.access().toString());
-        attachments.forEach(this::attachment);
+        attachments.forEach(attachment -> attachment(attachment, flat));
         targets.forEach(target -> target(target, flat));
         return new DriftReport(differences);
     }
@@ -71,7 +65,7 @@ final class DriftCheck {
         }
     }
 
-    private void attachment(GuestAttachment attachment) {
+    private void attachment(GuestAttachment attachment, List<FlatPiece> flat) {
         String where = "attachment " + attachment.name();
         List<PartitionMapping> found;
         try {
@@ -84,7 +78,12 @@ final class DriftCheck {
             return;
         }
         if (!attachment.vanished()) {
-            compare(where, attachment.mappings(), found, PartitionMapping::range, DriftCheck::text);
+            compare(
+                    where,
+                    attachment.mappings(Run.of(flat, attachment.view().grain())),
+                    found,
+                    PartitionMapping::range,
+                    DriftCheck::text);
         }
     }
 
@@ -138,33 +137,6 @@ final class DriftCheck {
                 .map(entry -> entry.text + " at " + entry.range)
                 .collect(Collectors.joining(", "));
         return found.isEmpty() ? "nothing" : found;
-    }
-
-    /** Private memory has no offset that an operating system knows of. */
-    private List<HeldMemory> plain(List<HeldMemory> memory) {
-        return memory.stream()
-                .map(m -> backings.isPrivate(m.backing()) ? new HeldMemory(m.range(), m.backing(), 0) : m)
-                .toList();
-    }
-
-    private boolean continues(HeldMemory first, HeldMemory second) {
-        return backings.isPrivate(first.backing())
-                ? first.range().end() == second.range().start() && first.backing() == second.backing()
-                : Pieces.contiguous(first, second);
-    }
-
-    private static List<HeldMemory> joined(
-            List<HeldMemory> memory, BiFunction<HeldMemory, HeldMemory, Boolean> continues) {
-        List<HeldMemory> result = new ArrayList<>();
-        for (HeldMemory next : memory) {
-            HeldMemory last = result.isEmpty() ? null : result.get(result.size() - 1);
-            if (last != null && continues.apply(last, next)) {
-                result.set(result.size() - 1, Pieces.join(last, next));
-            } else {
-                result.add(next);
-            }
-        }
-        return result;
     }
 
     private static List<AccessPiece> visible(List<AccessPiece> pieces) {

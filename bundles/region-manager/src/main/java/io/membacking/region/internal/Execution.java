@@ -47,6 +47,7 @@ final class Execution {
     private final Set<GuestAttachment> lostAttachments = new LinkedHashSet<>();
     private final Set<GuestTarget> lostTargets = new LinkedHashSet<>();
     private final List<MemoryRange> emptied = new ArrayList<>();
+    private final List<MemoryRange> lostFromView = new ArrayList<>();
     private final List<String> warnings = new ArrayList<>();
     private final Map<String, String> prefetchFailures = new HashMap<>();
     private MappingManager.@Nullable Transition transition;
@@ -112,7 +113,7 @@ final class Execution {
             held.forEach(attachment -> detacher.quietly(
                     "let the processors of attachment '" + attachment.name() + "' go", attachment.gate()::release));
         }
-        boolean loss = !lostAttachments.isEmpty() || !lostTargets.isEmpty() || !emptied.isEmpty();
+        boolean loss = !lostAttachments.isEmpty() || !lostTargets.isEmpty() || !lostFromView.isEmpty();
         JournalEntry.Outcome outcome = failure == null
                 ? JournalEntry.Outcome.COMMITTED
                 : loss ? JournalEntry.Outcome.UNDONE_WITH_LOSS : JournalEntry.Outcome.UNDONE;
@@ -322,10 +323,10 @@ final class Execution {
 
     /** Lets readers in again after a failure: to what was there, or nowhere where that could not be put back. */
     private void leave() {
-        if (emptied.isEmpty()) {
+        if (lostFromView.isEmpty()) {
             abandon();
         } else {
-            publish(Pieces.union(emptied).stream()
+            publish(Pieces.union(lostFromView).stream()
                     .map(range -> new AccessPiece(range, AccessPiece.Access.NONE))
                     .toList());
         }
@@ -343,11 +344,18 @@ final class Execution {
 
     /**
      * The host could not put back what a part of the VA space held. Wrong memory must not show: the part is emptied, readers are
-     * kept out, and whoever has mapped over it loses its memory.
+     * kept out, and whoever has mapped over it loses its memory. Hidden memory is missed by nobody: it is mapped when it shows.
      */
     private void empty(MemoryRange range, MembackingException failure) {
         detacher.quietly("release " + range, () -> mappings.release(range));
         emptied.add(range);
+        List<MemoryRange> shown = before.flat().overlapping(range).stream()
+                .map(piece -> Pieces.clip(piece, range).range())
+                .toList();
+        if (shown.isEmpty()) {
+            return;
+        }
+        lostFromView.addAll(shown);
         warnings.add("the VA space holds nothing at " + range + ", where a failed change could not be undone ("
                 + failure.getMessage() + "); unmap what lies there and map it again");
         String reason = "what the host held at " + range + " could not be put back: " + failure.getMessage();
@@ -416,8 +424,9 @@ final class Execution {
             if (attachment.vanished()) {
                 return false;
             }
-            throw new AttachException(
-                    Stage.PARTITION, name, failure(operation + " of attachment '" + name + "'", range, e), e);
+            // Pinning may be the host's: locking its memory.
+            Stage stage = e instanceof HostMappingException ? Stage.VA_SPACE : Stage.PARTITION;
+            throw new AttachException(stage, name, failure(operation + " of attachment '" + name + "'", range, e), e);
         }
     }
 

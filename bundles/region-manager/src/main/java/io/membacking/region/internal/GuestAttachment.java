@@ -122,11 +122,12 @@ final class GuestAttachment implements Attachment {
 
     @Override
     public List<PartitionMapping> mappings() {
-        if (!attached()) {
-            return List.of();
-        }
+        return attached() ? mappings(manager.state().runs(view.grain()).values()) : List.of();
+    }
+
+    /** What the partition should hold of these runs. */
+    List<PartitionMapping> mappings(List<Run> runs) {
         List<PartitionMapping> result = new ArrayList<>();
-        List<Run> runs = manager.state().runs(view.grain()).values();
         // In order of address: the alias lies above all else.
         List<Long> offsets = view.offsets();
         for (int i = offsets.size() - 1; i >= 0; i--) {

@@ -614,7 +614,7 @@ final class GuestRegionManager implements RegionManager {
     public DriftReport checkDrift() {
         lock("check for drift");
         try {
-            return new DriftCheck(state, mappings, backings).run(attached(), targets);
+            return new DriftCheck(state, mappings).run(attached(), targets);
         } finally {
             changing.unlock();
         }

@@ -327,9 +327,18 @@ class CommitTest {
     void deadlineIsSharedByWhoWaits() throws Exception {
         world.attach("kvm", World.following());
         RegionId ram = world.ram(0, 16);
+        world.faults.interlope(() -> {
+            if (world.faults.calls().isEmpty()) { // readers take their time to leave
+                long end = System.nanoTime() + 30_000_000;
+                while (System.nanoTime() < end) {
+                    Thread.onSpinWait();
+                }
+            }
+        });
+        world.faults.none();
         manager.change("flip").map(ram, READ_ONLY).commit(Duration.ofMillis(700));
         Duration left = world.gates.get(0).lastDeadline();
-        assertTrue(left.compareTo(Duration.ofMillis(700)) <= 0, left.toString());
+        assertTrue(left.compareTo(Duration.ofMillis(670)) <= 0, left.toString());
     }
 
     @Test

@@ -35,8 +35,17 @@ final class Faults {
         failing = which;
     }
 
+    /** The call with this number fails, and after it every one whose name the predicate accepts. */
+    void failFrom(int number, Predicate<String> which) {
+        calls.clear();
+        kind = Kind.CHECKED;
+        failing = call -> calls.size() > number && which.test(call);
+        failAt = number;
+    }
+
     void none() {
         failAt = Integer.MAX_VALUE;
+        kind = Kind.CHECKED;
         failing = call -> false;
         calls.clear();
     }

@@ -16,7 +16,7 @@ import java.util.TreeMap;
 /** A partition page by page. If it does not follow the host, its guest keeps seeing what was there when it was mapped. */
 final class RecordingPartition implements Partition {
     private final Faults faults;
-    private final RecordingSpace space;
+    private final TestSpace space;
     private final String name;
     private final Capabilities capabilities;
     private final TreeMap<Long, PartitionMapping> mappings = new TreeMap<>();
@@ -27,7 +27,7 @@ final class RecordingPartition implements Partition {
     /** What a guest sees of a page: whose memory, and what it may do. */
     record Seen(long backing, long backingOffset, boolean writable, boolean executable) {}
 
-    RecordingPartition(Faults faults, RecordingSpace space, String name, Capabilities capabilities) {
+    RecordingPartition(Faults faults, TestSpace space, String name, Capabilities capabilities) {
         this.faults = faults;
         this.space = space;
         this.name = name;
@@ -45,7 +45,7 @@ final class RecordingPartition implements Partition {
             for (long at = 0; at < mapping.range().length(); at += 4096) {
                 long address = mapping.range().start() + at;
                 HeldMemory memory = capabilities.followsHostRemapping()
-                        ? space.page(mapping.hva() - RecordingSpace.BASE + at)
+                        ? space.page(mapping.hva() - space.base() + at)
                         : captured.get(address);
                 if (memory != null) {
                     view.put(
@@ -91,7 +91,7 @@ final class RecordingPartition implements Partition {
         if (mappings.values().stream().anyMatch(other -> other.range().overlaps(mapping.range()))) {
             throw faults.violated(name + ": " + mapping.range() + " overlaps what is mapped");
         }
-        if (mapping.hva() != RecordingSpace.BASE + mapping.memoryGpa()) {
+        if (mapping.hva() != space.base() + mapping.memoryGpa()) {
             throw faults.violated("host address and memory differ: " + mapping);
         }
         mappings.put(mapping.range().start(), mapping);

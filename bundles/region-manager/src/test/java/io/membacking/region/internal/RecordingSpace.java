@@ -6,7 +6,6 @@ import io.membacking.host.Backing;
 import io.membacking.mapping.AccessPiece;
 import io.membacking.mapping.AccessPiece.Access;
 import io.membacking.mapping.HeldMemory;
-import io.membacking.mapping.MappingManager;
 import io.membacking.range.MemoryRange;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
@@ -16,7 +15,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /** A VA space page by page, which refuses what the contract forbids and fails where it is told to. */
-final class RecordingSpace implements MappingManager {
+final class RecordingSpace implements TestSpace {
     static final long BASE = 0x7f0000000000L;
 
     private final Faults faults;
@@ -45,12 +44,13 @@ final class RecordingSpace implements MappingManager {
         this.replacesInPlace = replacesInPlace;
     }
 
-    /** What a page holds, or null. */
-    HeldMemory page(long gpa) {
+    @Override
+    public HeldMemory page(long gpa) {
         return pages.get(gpa);
     }
 
-    boolean inTransition() {
+    @Override
+    public boolean inTransition() {
         return transition != null;
     }
 
@@ -58,7 +58,8 @@ final class RecordingSpace implements MappingManager {
         return closed;
     }
 
-    boolean isLocked(long gpa) {
+    @Override
+    public boolean isLocked(long gpa) {
         return locked.stream().anyMatch(range -> range.contains(gpa));
     }
 

@@ -1,6 +1,8 @@
 package io.membacking.region.internal;
 
+import io.membacking.host.Backing;
 import io.membacking.host.BackingKind;
+import io.membacking.mapping.MappingManager;
 import io.membacking.partition.Capabilities;
 import io.membacking.range.MemoryRange;
 import io.membacking.region.AttachRequest;
@@ -24,6 +26,8 @@ final class World {
 
     final Faults faults = new Faults();
     final RecordingSpace space;
+    final TestSpace anySpace;
+    final List<Backing> backings;
     final GuestRegionManager manager;
     final List<RecordingPartition> partitions = new ArrayList<>();
     final List<RecordingGate> gates = new ArrayList<>();
@@ -35,10 +39,22 @@ final class World {
 
     World(int pages, boolean replacesInPlace) {
         space = new RecordingSpace(faults, pages * PAGE, replacesInPlace);
+        anySpace = space;
+        backings = List.of(
+                new TestBacking(SHARED, BackingKind.SHARED, 1024 * PAGE),
+                new TestBacking(OTHER, BackingKind.SHARED, 1024 * PAGE),
+                new TestBacking(PRIVATE, BackingKind.PRIVATE, 1024 * PAGE));
         manager = new GuestRegionManager(space, () -> {});
-        manager.addBacking(new TestBacking(SHARED, BackingKind.SHARED, 1024 * PAGE));
-        manager.addBacking(new TestBacking(OTHER, BackingKind.SHARED, 1024 * PAGE));
-        manager.addBacking(new TestBacking(PRIVATE, BackingKind.PRIVATE, 1024 * PAGE));
+        backings.forEach(manager::addBacking);
+    }
+
+    /** Over a real VA space, with two shared backings and a private one. */
+    World(MappingManager real, List<Backing> backings) {
+        space = null;
+        anySpace = new FaultySpace(faults, real);
+        this.backings = backings;
+        manager = new GuestRegionManager(anySpace, () -> {});
+        backings.forEach(manager::addBacking);
     }
 
     static MemoryRange pages(int from, int to) {
@@ -59,7 +75,7 @@ final class World {
 
     Attachment attach(String name, Capabilities capabilities, int vtl, OptionalLong alias, boolean pin)
             throws Exception {
-        RecordingPartition partition = new RecordingPartition(faults, space, name, capabilities);
+        RecordingPartition partition = new RecordingPartition(faults, anySpace, name, capabilities);
         RecordingGate gate = new RecordingGate(faults, name);
         partitions.add(partition);
         gates.add(gate);
@@ -99,7 +115,7 @@ final class World {
         if (!faults.violations().isEmpty()) {
             throw new AssertionError("broken contracts: " + faults.violations());
         }
-        if (space.inTransition()) {
+        if (anySpace.inTransition()) {
             throw new AssertionError("a transition was left open");
         }
         for (RecordingGate gate : gates) {
@@ -114,7 +130,7 @@ final class World {
         StringBuilder picture = new StringBuilder();
         picture.append(manager.regions()).append('\n');
         picture.append(manager.flatView()).append('\n');
-        picture.append(space.held()).append('\n').append(space.snapshot()).append('\n');
+        picture.append(anySpace.held()).append('\n').append(anySpace.snapshot()).append('\n');
         for (RecordingPartition partition : partitions) {
             picture.append(partition.name()).append(partition.view());
             partition.mappings().forEach(m -> picture.append(m.range()).append(m.writable()));
