@@ -38,6 +38,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -100,6 +103,60 @@ class GuestMemoriesTest {
         }
         assertThrows(
                 IllegalStateException.class, () -> rig.memories.builder("h").build());
+    }
+
+    @Test
+    void ofManyThatBuildUnderOneNameAtOnceOneDoes() throws Exception {
+        CountDownLatch start = new CountDownLatch(1);
+        List<CompletableFuture<Boolean>> builds = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            builds.add(CompletableFuture.supplyAsync(
+                    () -> {
+                        try {
+                            start.await();
+                            build("g", MIB);
+                            return true;
+                        } catch (IllegalStateException e) {
+                            return false;
+                        } catch (Exception e) {
+                            throw new AssertionError(e);
+                        }
+                    },
+                    task -> new Thread(task).start()));
+        }
+        start.countDown();
+        int built = 0;
+        for (CompletableFuture<Boolean> build : builds) {
+            built += build.get(60, TimeUnit.SECONDS) ? 1 : 0;
+        }
+        assertEquals(1, built);
+        assertEquals(1, rig.memories.managers().size());
+    }
+
+    @Test
+    void guestsThatAreBuiltWhileTheServiceClosesAreClosedToo() throws Exception {
+        Rig.Held before = Rig.Held.now();
+        CountDownLatch building = new CountDownLatch(1);
+        CountDownLatch closed = new CountDownLatch(1);
+        GuestMemories memories = new GuestMemories(rig.host, rig.regions, memory -> {
+            building.countDown();
+            try {
+                closed.await();
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            return () -> {};
+        });
+        CompletableFuture<Exception> build = CompletableFuture.supplyAsync(
+                () -> assertThrows(IllegalStateException.class, () -> memories.builder("g")
+                        .layout(MemoryLayout.flat(MIB))
+                        .build()),
+                task -> new Thread(task).start());
+        assertTrue(building.await(60, TimeUnit.SECONDS));
+        memories.close();
+        closed.countDown();
+        assertTrue(build.get(60, TimeUnit.SECONDS).getMessage().contains("closed"));
+        assertEquals(before, Rig.Held.now());
     }
 
     @Test

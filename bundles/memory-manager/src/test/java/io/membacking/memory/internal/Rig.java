@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 /** The real thing, from the host up. */
 final class Rig implements AutoCloseable {
     static final long MIB = 1L << 20;
-    static final int PAGE = MemoryRange.PAGE_SIZE;
+    static final long PAGE = MemoryRange.PAGE_SIZE;
 
     final LinuxHostMemory host = new LinuxHostMemory();
     final GuestMappingManagers mappings = new GuestMappingManagers(host);
