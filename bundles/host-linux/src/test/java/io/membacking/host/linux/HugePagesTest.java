@@ -15,8 +15,10 @@ import io.membacking.host.BackingRequest;
 import io.membacking.host.HostPiece;
 import io.membacking.range.MemoryRange;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
@@ -32,12 +34,18 @@ class HugePagesTest {
     private static final int WANTED = 8;
     private static final Path PAGES = Path.of("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
 
+    /** The pool is the machine's: tests of other builds on it take turns. */
+    private static final Path TURN = Path.of(System.getProperty("java.io.tmpdir"), "membacking-huge-pages.lock");
+
+    private FileChannel turn;
     private LinuxHostMemory host;
     private long pagesBefore;
     private boolean raised;
 
     @BeforeEach
-    void fillThePool() {
+    void fillThePool() throws IOException {
+        turn = FileChannel.open(TURN, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        turn.lock();
         host = new LinuxHostMemory();
         HugePagePool pool = HugePagePool.of(HUGE, OptionalInt.empty());
         pagesBefore = pool.pages();
@@ -51,11 +59,12 @@ class HugePagesTest {
     }
 
     @AfterEach
-    void emptyThePool() {
+    void emptyThePool() throws IOException {
         host.close();
         if (raised) {
             set(pagesBefore);
         }
+        turn.close();
     }
 
     private static void set(long pages) {
