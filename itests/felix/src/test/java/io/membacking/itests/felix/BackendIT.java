@@ -1,0 +1,141 @@
+package io.membacking.itests.felix;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertTrue;
+
+import io.membacking.itests.support.Conditions;
+import io.membacking.itests.support.Container;
+import io.membacking.itests.support.Footprint;
+import io.membacking.vm.RunResult.Kind;
+import io.membacking.vm.VirtualMachines;
+import io.membacking.vm.VmState;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.ref.WeakReference;
+import java.nio.file.Files;
+import java.util.jar.JarInputStream;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
+import java.util.zip.ZipEntry;
+import javax.inject.Inject;
+import org.junit.Before;
+import org.junit.Test;
+import org.junit.runner.RunWith;
+import org.ops4j.pax.exam.Configuration;
+import org.ops4j.pax.exam.Option;
+import org.ops4j.pax.exam.junit.PaxExam;
+import org.ops4j.pax.exam.spi.reactors.ExamReactorStrategy;
+import org.ops4j.pax.exam.spi.reactors.PerClass;
+import org.osgi.framework.Bundle;
+import org.osgi.framework.BundleContext;
+import org.osgi.framework.Constants;
+import org.osgi.framework.wiring.BundleWiring;
+
+/** The backend's bundle comes and goes while a guest lives, on the real KVM. */
+@RunWith(PaxExam.class)
+@ExamReactorStrategy(PerClass.class)
+public class BackendIT {
+    private static final long MARK_AT = 0x200000;
+    private static final long MARK = 0x1122334455667788L;
+
+    @Inject
+    private BundleContext context;
+
+    private Container container;
+
+    @Configuration
+    public Option[] container() {
+        return FelixContainer.options();
+    }
+
+    @Before
+    public void requireKvm() {
+        container = new Container(context);
+        container.awaitComplete();
+        KvmRequirement.check(container);
+    }
+
+    @Test
+    public void stoppedBackendEndsTheRunAndKeepsTheMemory() throws Exception {
+        RunningGuest guest = RunningGuest.start(container);
+        guest.machine.memory().memory().writeLong(MARK_AT, MARK);
+        Bundle kvm = container.bundle("partition-kvm");
+        for (int round = 0; round < 20; round++) {
+            kvm.stop();
+            assertEquals(Kind.BACKEND_DEPARTED, guest.awaitEnd().kind());
+            assertEquals(VmState.WAITING, guest.machine.vm().state());
+            // Not the bundle's own file, which has the word in its name too.
+            assertEquals(0, Footprint.descriptorsOf("/dev/kvm") + Footprint.descriptorsOf("anon_inode:kvm"));
+            assertEquals(0, Footprint.mappingsOf("anon_inode:kvm"));
+            assertEquals(0, Footprint.threadsOf(" processor "));
+            assertEquals(MARK, guest.machine.memory().memory().readLong(MARK_AT));
+            kvm.start();
+            container.awaitComplete();
+            assertEquals(
+                    guest.machine.vm().status(),
+                    VmState.READY,
+                    guest.machine.vm().state());
+            guest.startAgain();
+            assertEquals(MARK, guest.machine.memory().memory().readLong(MARK_AT));
+        }
+        assertTrue(guest.machine.memory().regions().checkDrift().clean());
+        guest.machine.close();
+    }
+
+    @Test
+    public void secondBackendTakesOverAndTheFirstIsCollected() throws Exception {
+        RunningGuest guest = RunningGuest.start(container);
+        guest.machine.memory().memory().writeLong(MARK_AT, MARK);
+        Bundle first = container.bundle("partition-kvm");
+        Bundle second = context.installBundle("second-kvm", otherVersion("0.2.0"));
+        second.start();
+        VirtualMachines machines = container.await(VirtualMachines.class);
+        Conditions.await(() -> machines.backends().size() == 2, Container.DEADLINE, () -> machines.backends()
+                .toString());
+        guest.awaitCounting();
+
+        WeakReference<ClassLoader> loader =
+                new WeakReference<>(first.adapt(BundleWiring.class).getClassLoader());
+        String location = first.getLocation();
+        container.uninstall(first);
+        assertEquals(Kind.BACKEND_DEPARTED, guest.awaitEnd().kind());
+        assertEquals(VmState.READY, guest.machine.vm().state());
+        assertTrue(guest.machine.vm().status(), guest.machine.vm().status().contains("0.2.0"));
+        assertEquals(MARK, guest.machine.memory().memory().readLong(MARK_AT));
+        guest.startAgain();
+        awaitCollected(loader);
+
+        guest.machine.close();
+        container.uninstall(second);
+        context.installBundle(location).start();
+        container.awaitComplete();
+    }
+
+    private static void awaitCollected(WeakReference<ClassLoader> loader) {
+        Conditions.await(
+                () -> {
+                    System.gc();
+                    return loader.get() == null;
+                },
+                Container.DEADLINE,
+                () -> "the class loader of the uninstalled bundle is still held: " + loader.get());
+    }
+
+    /** The bundle of the KVM backend under another version. */
+    private static InputStream otherVersion(String version) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (JarInputStream in = new JarInputStream(Files.newInputStream(FelixContainer.file("partition-kvm")))) {
+            Manifest manifest = in.getManifest();
+            manifest.getMainAttributes().putValue(Constants.BUNDLE_VERSION, version);
+            try (JarOutputStream out = new JarOutputStream(bytes, manifest)) {
+                for (ZipEntry entry = in.getNextEntry(); entry != null; entry = in.getNextEntry()) {
+                    out.putNextEntry(new ZipEntry(entry.getName()));
+                    in.transferTo(out);
+                }
+            }
+        }
+        return new ByteArrayInputStream(bytes.toByteArray());
+    }
+}
