@@ -47,6 +47,8 @@ final class KvmErrors {
             case Errno.ENOSPC -> "close partitions or unmap ranges";
             case Errno.EBUSY -> "another hypervisor holds the processor's virtualization: end it, or unload its module";
             case Errno.EACCES, Errno.EPERM -> "allow this process to use KVM (group kvm, seccomp, container policy)";
+            case Errno.ENOTTY ->
+                "check that /dev/kvm is the device of the kernel's KVM, and that nothing else was mounted there";
             default -> "";
         };
     }

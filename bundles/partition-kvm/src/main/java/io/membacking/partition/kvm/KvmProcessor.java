@@ -2,6 +2,7 @@ package io.membacking.partition.kvm;
 
 import com.sun.jna.Memory;
 import io.membacking.error.BackendException;
+import io.membacking.error.Failure;
 import io.membacking.partition.Exit;
 import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
@@ -141,6 +142,14 @@ final class KvmProcessor implements Processor {
                         told ? area.memoryFaultGpa() : -1,
                         "the host could not give memory that is mapped in the partition: " + Errno.named(-result));
             }
+            case Errno.ENOSPC ->
+                // Shadow paging sizes its tables by the slots that there are, and has none before the first.
+                throw new BackendException(new Failure(
+                        operation,
+                        null,
+                        "KVM has no room for page tables",
+                        "map memory into the partition before its processors run",
+                        Errno.named(-result)));
             default -> throw KvmErrors.failed(operation, null, "KVM could not run it", result);
         }
     }

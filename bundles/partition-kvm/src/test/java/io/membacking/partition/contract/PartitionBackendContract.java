@@ -40,7 +40,10 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 
 /** What every hypervisor backend must do, shown with small guests. A subclass names the backend. */
-@Timeout(value = 120, unit = TimeUnit.SECONDS)
+@Timeout(
+        value = 120,
+        unit = TimeUnit.SECONDS,
+        threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // a lost cancel must not hang
 public abstract class PartitionBackendContract {
     protected static final long MIB = 1L << 20;
 

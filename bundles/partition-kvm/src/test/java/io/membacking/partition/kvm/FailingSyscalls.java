@@ -7,7 +7,7 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /** The real calls, of which some fail, with a ledger of what is open. Not thread-safe. */
-final class FailingSyscalls implements Syscalls {
+class FailingSyscalls implements Syscalls {
     /** Which calls fail. */
     interface Rule {
         /** @return 0 to carry the call out, else the errno that it fails with */

@@ -19,12 +19,15 @@ import io.membacking.partition.contract.PartitionBackendContract;
 import io.membacking.partition.contract.TestRam;
 import io.membacking.range.MemoryRange;
 import java.io.IOException;
+import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
 /** The contract on the real KVM, and what is KVM's alone. */
@@ -174,13 +177,31 @@ class KvmBackendTest extends PartitionBackendContract {
     }
 
     @Test
+    void virtualThreadsAreRefused() throws Exception {
+        Method startVirtualThread;
+        try {
+            startVirtualThread = Thread.class.getMethod("startVirtualThread", Runnable.class);
+        } catch (NoSuchMethodException e) {
+            Assumptions.abort("this Java has no virtual threads");
+            return;
+        }
+        Processor processor = ready(GuestProgram.REAL_PRINT, registers().rdx(1));
+        FutureTask<Exit> run = new FutureTask<>(processor::run);
+        startVirtualThread.invoke(null, run);
+        assertInstanceOf(
+                IllegalStateException.class,
+                assertThrows(ExecutionException.class, run::get).getCause());
+        runTo(processor, Exit.PortIo.class);
+    }
+
+    @Test
     void moreProcessorsThanKvmHasAreRefused() {
         assertThrows(BackendException.class, () -> backend()
                 .createPartition(new PartitionRequest("huge", false, Integer.MAX_VALUE)));
     }
 
     @Test
-    void aTimerOfThePartitionInterruptsAHaltedGuestAndTheProcessorStaysInTheKernel() throws Exception {
+    void aLineThatIsRaisedWakesAHaltedGuestWhichOtherwiseWaitsInTheKernel() throws Exception {
         Partition partition = autoClose(backend().createPartition(new PartitionRequest("pc", true, 1)));
         partition.map(ram.at(0));
         byte[] code = {
@@ -228,9 +249,11 @@ class KvmBackendTest extends PartitionBackendContract {
         // A processor that waits in the kernel is taken out of it too, and set to run again.
         ram.write(0x9000, new byte[] {(byte) 0xfa, (byte) 0xf4}); // cli; hlt
         start(processor, GuestProgram.Mode.REAL, GeneralRegisters.at(0x9000));
-        FutureTask<Exit> halted = onThread("halted", processor::run);
-        processor.cancel();
-        assertInstanceOf(Exit.Cancelled.class, halted.get());
+        do {
+            FutureTask<Exit> halted = onThread("halted", processor::run);
+            processor.cancel();
+            assertInstanceOf(Exit.Cancelled.class, halted.get());
+        } while (processor.state().general().rip() != 0x9002); // until it was caught behind the hlt
         ram.write(0x9000, handler);
         start(processor, GuestProgram.Mode.REAL, GeneralRegisters.at(0x9000));
         assertEquals(0x77, runTo(processor, Exit.PortIo.class).port());

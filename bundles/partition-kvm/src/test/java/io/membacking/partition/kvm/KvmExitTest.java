@@ -130,6 +130,9 @@ class KvmExitTest {
         exits(4242);
         message = assertThrows(BackendException.class, processor::run).getMessage();
         assertTrue(message.contains("4242"), message);
+        script.add(() -> -Errno.ENOSPC);
+        message = assertThrows(BackendException.class, processor::run).getMessage();
+        assertTrue(message.contains("map memory"), message);
         script.add(() -> -Errno.EIO);
         message = assertThrows(BackendException.class, processor::run).getMessage();
         assertTrue(message.contains("EIO"), message);

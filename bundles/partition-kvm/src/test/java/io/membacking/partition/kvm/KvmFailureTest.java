@@ -2,20 +2,27 @@ package io.membacking.partition.kvm;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.jna.Pointer;
 import io.membacking.error.BackendException;
 import io.membacking.partition.Availability;
+import io.membacking.partition.Exit;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
+import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.contract.BackendRequirement;
+import io.membacking.partition.contract.GuestStates;
 import io.membacking.partition.contract.TestRam;
 import io.membacking.range.MemoryRange;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -92,6 +99,7 @@ class KvmFailureTest {
         failRequest = KvmAbi.KVM_GET_API_VERSION;
         errno = Errno.ENOTTY;
         assertFalse(backend.availability().usable());
+        assertTrue(backend.availability().remedy().contains("/dev/kvm"));
     }
 
     @Test
@@ -182,21 +190,67 @@ class KvmFailureTest {
     }
 
     @Test
-    void prefetchGoesThroughAProcessorWhichItMakesIfThereIsNone(TestInfo test) throws Exception {
+    void prefetchGoesThroughAProcessorThatIsFreeAndMakesOneIfThereIsNone(TestInfo test) throws Exception {
         BackendRequirement.require(backend, test);
-        // This KVM may have no such call: it answers ENOTTY then, which is the failure that is to be seen.
-        try (Partition partition = backend.createPartition(new PartitionRequest("prefetch", false, 1))) {
+        try (KvmBackend own = new KvmBackend(new PrefetchingSyscalls());
+                Partition partition = own.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            assertTrue(partition.capabilities().prefetch());
             partition.map(ram.at(0));
-            MemoryRange range = MemoryRange.ofLength(0, 0x10000);
-            if (!partition.capabilities().prefetch()) {
-                BackendException refused = assertThrows(BackendException.class, () -> partition.prefetch(range));
-                assertFalse(refused.failure().remedy().isEmpty());
-                return;
-            }
+            MemoryRange range = MemoryRange.ofLength(0x1000, 0x8000);
+            MemoryRange more = MemoryRange.ofLength(0x1000, 0x10000);
+            assertThrows(BackendException.class, () -> partition.prefetch(more));
+            assertEquals(List.of(), prefetched);
             partition.prefetch(range);
-            partition.createProcessor(0);
+            assertEquals(List.of(0x1000L, 0x3000L, 0x5000L, 0x7000L), prefetched);
+            Processor processor = partition.createProcessor(0);
             assertThrows(BackendException.class, () -> partition.createProcessor(0));
             partition.prefetch(range);
+            prefetchErrno = Errno.ENOMEM;
+            BackendException refused = assertThrows(BackendException.class, () -> partition.prefetch(range));
+            assertEquals(range, refused.failure().range().orElseThrow());
+            assertEquals(
+                    Errno.ENOMEM, refused.failure().nativeError().orElseThrow().code());
+            prefetchErrno = 0;
+            ram.write(0, new byte[] {(byte) 0xfe, 0x06, 0x00, 0x20, (byte) 0xeb, (byte) 0xfa}); // incb [0x2000]; jmp
+            processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+            FutureTask<Exit> run = new FutureTask<>(processor::run);
+            new Thread(run, "spinner").start();
+            while (ram.getByte(0x2000) == 0 && !run.isDone()) {
+                Thread.onSpinWait();
+            }
+            refused = assertThrows(BackendException.class, () -> partition.prefetch(range));
+            assertTrue(refused.getMessage().contains("inside the guest"), refused::getMessage);
+            processor.cancel();
+            assertInstanceOf(Exit.Cancelled.class, run.get());
+        }
+    }
+
+    private final List<Long> prefetched = new ArrayList<>();
+    private int prefetchErrno;
+
+    /** Has the call that this KVM may lack, and does it two pages at a time. */
+    private final class PrefetchingSyscalls extends FailingSyscalls {
+        private PrefetchingSyscalls() {
+            super((call, request) -> 0);
+        }
+
+        @Override
+        public int ioctl(int fd, long request, long argument) {
+            return request == KvmAbi.KVM_CHECK_EXTENSION && argument == KvmAbi.KVM_CAP_PRE_FAULT_MEMORY
+                    ? 1
+                    : super.ioctl(fd, request, argument);
+        }
+
+        @Override
+        public int ioctl(int fd, long request, Pointer argument) {
+            if (request != KvmAbi.KVM_PRE_FAULT_MEMORY || prefetchErrno != 0) {
+                return request != KvmAbi.KVM_PRE_FAULT_MEMORY ? super.ioctl(fd, request, argument) : -prefetchErrno;
+            }
+            long gpa = argument.getLong(KvmAbi.PRE_FAULT_GPA);
+            prefetched.add(gpa);
+            argument.setLong(KvmAbi.PRE_FAULT_GPA, gpa + 0x2000);
+            argument.setLong(KvmAbi.PRE_FAULT_BYTES, argument.getLong(KvmAbi.PRE_FAULT_BYTES) - 0x2000);
+            return 0;
         }
     }
 }

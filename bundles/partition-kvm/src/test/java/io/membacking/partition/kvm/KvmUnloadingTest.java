@@ -3,13 +3,18 @@ package io.membacking.partition.kvm;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.membacking.error.BackendException;
 import io.membacking.partition.Exit;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.contract.BackendRequirement;
+import io.membacking.partition.contract.GuestStates;
+import io.membacking.partition.contract.TestRam;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -54,18 +59,22 @@ class KvmUnloadingTest {
     }
 
     private static void use(PartitionBackend backend) throws Exception {
-        Partition partition = backend.createPartition(new PartitionRequest("unloaded", true, 1));
-        Processor processor = partition.createProcessor(0);
-        processor.setState(processor.state());
-        FutureTask<Exit> run = new FutureTask<>(processor::run);
-        Thread thread = new Thread(run, "unloaded");
-        thread.start();
-        processor.cancel();
-        Exit exit = run.get();
-        thread.join();
-        // The reset vector has no memory: it may have got that far.
-        if (!(exit instanceof Exit.Cancelled)) {
-            assertInstanceOf(Exit.EmulationFailure.class, exit, exit::toString);
+        assertThrows(
+                BackendException.class,
+                () -> backend.createPartition(new PartitionRequest("too large", false, Integer.MAX_VALUE)));
+        try (TestRam ram = new TestRam(0x1000)) {
+            ram.write(0, new byte[] {(byte) 0xeb, (byte) 0xfe}); // jmp to itself
+            Partition partition = backend.createPartition(new PartitionRequest("unloaded", true, 1));
+            partition.map(ram.at(0));
+            Processor processor = partition.createProcessor(0);
+            processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+            FutureTask<Exit> run = new FutureTask<>(processor::run);
+            Thread thread = new Thread(run, "unloaded");
+            thread.start();
+            processor.cancel();
+            assertInstanceOf(Exit.Cancelled.class, run.get());
+            thread.join();
+            partition.close();
         }
     }
 
