@@ -28,7 +28,8 @@ final class KarafContainer {
 
     /** With the feature {@code membacking} installed. */
     static Option[] options(Option... more) {
-        return bare(features(repository(), "membacking"), composite(more));
+        // Declarative Services by itself too: it stays when a test uninstalls ours.
+        return bare(features(repository(), "scr", "membacking"), composite(more));
     }
 
     /** Without any of our features; the test installs them from {@link #repository()}. */
@@ -59,6 +60,7 @@ final class KarafContainer {
             systemProperty("project.version").value(System.getProperty("project.version")),
             systemProperty("membacking.require").value(System.getProperty("membacking.require", "")),
             bundle(target.resolve("container/support.jar").toUri().toString()),
+            bundle(target.resolve("container/guests.jar").toUri().toString()),
             composite(more)
         };
     }
