@@ -106,6 +106,10 @@ final class Execution {
                 failure = e;
                 undo();
                 leave();
+            } catch (VirtualMachineError e) {
+                undo(); // as far as the virtual machine still can
+                leave();
+                throw e;
             }
         } finally {
             // After an error of the virtual machine, too, nobody may be left waiting.

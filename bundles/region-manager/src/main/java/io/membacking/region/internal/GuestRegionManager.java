@@ -32,6 +32,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,7 +46,8 @@ final class GuestRegionManager implements RegionManager {
     private final String guest;
     private final MappingManager mappings;
     private final long size;
-    private final Runnable onClose;
+    private final Runnable closing;
+    private final Consumer<GuestRegionManager> afterClose;
     private final Backings backings = new Backings();
     private final Planner planner;
     private final HostLocks locks;
@@ -70,13 +72,15 @@ final class GuestRegionManager implements RegionManager {
 
     /**
      * @param mappings the VA space, closed with this
-     * @param onClose told once, when everything has been closed
+     * @param closing told before anything is closed, perhaps more than once; no lock is held then
+     * @param afterClose told once, when everything has been closed
      */
-    GuestRegionManager(MappingManager mappings, Runnable onClose) {
+    GuestRegionManager(MappingManager mappings, Runnable closing, Consumer<GuestRegionManager> afterClose) {
         this.guest = mappings.guest();
         this.mappings = mappings;
         this.size = mappings.size();
-        this.onClose = onClose;
+        this.closing = closing;
+        this.afterClose = afterClose;
         this.planner = new Planner(guest, backings);
         this.locks = new HostLocks(mappings);
     }
@@ -112,10 +116,6 @@ final class GuestRegionManager implements RegionManager {
 
     String backingName(long id) {
         return backings.name(id);
-    }
-
-    boolean isClosed() {
-        return closed;
     }
 
     int nextRegionNumber() {
@@ -625,7 +625,8 @@ final class GuestRegionManager implements RegionManager {
         if (closed) {
             return;
         }
-        checkNotWithin("close guest '" + guest + "'");
+        checkNotWithin("close");
+        closing.run();
         changing.lock();
         try {
             if (closed) {
@@ -640,7 +641,7 @@ final class GuestRegionManager implements RegionManager {
         } finally {
             changing.unlock();
         }
-        onClose.run();
+        afterClose.accept(this);
     }
 
     private void lock(String operation) {
@@ -655,8 +656,8 @@ final class GuestRegionManager implements RegionManager {
 
     private void checkNotWithin(String operation) {
         if (changing.isHeldByCurrentThread()) {
-            throw new IllegalStateException("cannot " + operation + " of guest '" + guest
-                    + "' from within a change of it: a step must not call back");
+            throw new IllegalStateException("guest '" + guest + "': cannot " + operation
+                    + " from within a change of it: a step must not call back");
         }
     }
 

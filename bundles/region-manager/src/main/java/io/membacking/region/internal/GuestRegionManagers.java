@@ -2,7 +2,6 @@ package io.membacking.region.internal;
 
 import io.membacking.error.HostMappingException;
 import io.membacking.inspect.Inspectable;
-import io.membacking.mapping.MappingManager;
 import io.membacking.mapping.MappingManagers;
 import io.membacking.region.RegionManager;
 import io.membacking.region.RegionManagers;
@@ -37,53 +36,26 @@ public final class GuestRegionManagers implements RegionManagers, AutoCloseable 
     @Override
     public RegionManager create(String guest, long size) throws HostMappingException {
         checkOpen();
-        MappingManager space = mappings.create(guest, size);
         Publication publication = new Publication();
-        GuestRegionManager manager = new GuestRegionManager(space, publication::end);
-        synchronized (this) {
-            if (!closed) {
-                open.add(manager);
-                publication.manager = manager;
-            }
-        }
-        if (publication.manager == null) {
+        GuestRegionManager manager =
+                new GuestRegionManager(mappings.create(guest, size), publication::end, this::forget);
+        try {
+            publication.begin(publisher.publish(manager, new GuestInspection(manager)));
+            keep(manager);
+        } catch (RuntimeException | Error e) {
             manager.close();
-            checkOpen();
+            throw e;
         }
-        publication.begin(publisher.publish(manager, new GuestInspection(manager)));
         return manager;
     }
 
-    /** A manager's being known; ends with it, whichever comes first. */
-    private final class Publication {
-        @org.jspecify.annotations.Nullable
-        GuestRegionManager manager;
+    private synchronized void keep(GuestRegionManager manager) {
+        checkOpen();
+        open.add(manager);
+    }
 
-        private boolean ended;
-        private Runnable unpublish = () -> {};
-
-        void begin(Runnable takeBack) {
-            synchronized (this) {
-                if (!ended) {
-                    unpublish = takeBack;
-                    return;
-                }
-            }
-            takeBack.run();
-        }
-
-        void end() {
-            Runnable takeBack;
-            synchronized (this) {
-                ended = true;
-                takeBack = unpublish;
-                unpublish = () -> {};
-            }
-            takeBack.run();
-            synchronized (GuestRegionManagers.this) {
-                open.remove(manager);
-            }
-        }
+    private synchronized void forget(GuestRegionManager manager) {
+        open.remove(manager);
     }
 
     private synchronized void checkOpen() {
@@ -102,6 +74,32 @@ public final class GuestRegionManagers implements RegionManagers, AutoCloseable 
         }
         for (int i = left.size() - 1; i >= 0; i--) {
             left.get(i).close();
+        }
+    }
+
+    /** A manager's being known. It may end before it has quite begun. */
+    private static final class Publication {
+        private boolean ended;
+        private Runnable takeBack = () -> {};
+
+        void begin(Runnable newTakeBack) {
+            synchronized (this) {
+                if (!ended) {
+                    takeBack = newTakeBack;
+                    return;
+                }
+            }
+            newTakeBack.run();
+        }
+
+        void end() {
+            Runnable now;
+            synchronized (this) {
+                ended = true;
+                now = takeBack;
+                takeBack = () -> {};
+            }
+            now.run(); // calls others: without a lock
         }
     }
 }

@@ -44,7 +44,7 @@ final class World {
                 new TestBacking(SHARED, BackingKind.SHARED, 1024 * PAGE),
                 new TestBacking(OTHER, BackingKind.SHARED, 1024 * PAGE),
                 new TestBacking(PRIVATE, BackingKind.PRIVATE, 1024 * PAGE));
-        manager = new GuestRegionManager(space, () -> {});
+        manager = new GuestRegionManager(space, () -> {}, closed -> {});
         backings.forEach(manager::addBacking);
     }
 
@@ -53,7 +53,7 @@ final class World {
         space = null;
         anySpace = new FaultySpace(faults, real);
         this.backings = backings;
-        manager = new GuestRegionManager(anySpace, () -> {});
+        manager = new GuestRegionManager(anySpace, () -> {}, closed -> {});
         backings.forEach(manager::addBacking);
     }
 
