@@ -18,6 +18,9 @@ public interface Machine extends AutoCloseable {
     /**
      * Boots it: loads the image anew, puts devices and processors into their reset state, runs. RAM keeps what it held elsewhere.
      *
+     * <p>A guest that ends itself does so with {@link io.membacking.vm.RunResult.Kind#STOPPED}: through its exit port with code
+     * {@code (value << 1) | 1}, by switching itself off with 0, by asking for a reset with 2.
+     *
      * @throws IllegalStateException if it runs already or has no backend; the message says why
      */
     Run start() throws MembackingException;

@@ -10,7 +10,8 @@ import java.util.Optional;
  * @param memorySize bytes of RAM: a multiple of the page size, at least 1 MiB; what does not fit below 3 GiB lies from 4 GiB on
  * @param processors at least 1; firmware sees them through fw_cfg
  * @param boot what it runs
- * @param serial where the first serial port's output goes, byte by byte and flushed; not closed by the machine
+ * @param serial where the first serial port's output goes, flushed at the end of a line and when the guest pauses; not closed by the machine. If it
+ *     throws, output is dropped and the guest goes on
  * @param debug where the debug console's output goes, likewise
  * @param backendFilter an LDAP filter over the backends' service properties; empty admits all
  */

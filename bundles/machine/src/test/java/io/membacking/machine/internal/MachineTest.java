@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.membacking.guests.GuestProgram;
+import io.membacking.inspect.Inspection;
 import io.membacking.machine.BootSource;
 import io.membacking.machine.BootSource.Mode;
 import io.membacking.machine.Machine;
@@ -18,10 +19,14 @@ import io.membacking.vm.VmState;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -242,6 +247,35 @@ final class MachineTest {
         assertThrows(IllegalArgumentException.class, () -> create(good));
         assertEquals(List.of(machine), host.machines().machines());
         assertEquals(machine, host.machines().machine("test").orElseThrow());
+    }
+
+    @Test
+    void inspectShowsTheGuestsStateAndItsExits() throws Exception {
+        Machine machine = create(kernel(GuestProgram.HELLO, ""));
+        run(machine);
+        Map<String, Object> seen = new TreeMap<>();
+        ((PcMachine) machine).inspect(record("", seen));
+        assertEquals("READY", seen.get("/state"));
+        assertEquals("ram, read-only", seen.get("/pam/0xf0000-0x100000"));
+        assertEquals(1L, seen.get("/exits/ports/0xf4"));
+        assertEquals((long) serial.size(), seen.get("/serial/written"));
+        assertTrue((long) seen.get("/exits/Mmio") > 0, seen.toString());
+    }
+
+    /** Every call as a path and its value. */
+    private static Inspection record(String path, Map<String, Object> seen) {
+        return (Inspection) Proxy.newProxyInstance(
+                Inspection.class.getClassLoader(), new Class<?>[] {Inspection.class}, (proxy, method, arguments) -> {
+                    String name = path + "/" + arguments[0];
+                    if (method.getName().equals("child")) {
+                        @SuppressWarnings("unchecked")
+                        Consumer<Inspection> children = (Consumer<Inspection>) arguments[1];
+                        children.accept(record(name, seen));
+                    } else {
+                        seen.put(name, arguments[1]);
+                    }
+                    return proxy;
+                });
     }
 
     private void assertNothingLeft() {
