@@ -13,29 +13,37 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who is inside a guest's memory now. Each thread announces itself in a slot of its own: odd while it is inside, and another
- * number each time (virtual threads share a few: {@link SharedSlots}). A change publishes a snapshot and then waits until every
- * slot that was odd has moved: whoever is inside afterwards has seen the new snapshot.
+ * Who is inside a guest's memory now. Each thread announces itself in a slot of its own: zero while it is outside, the epoch in
+ * which it came while it is inside (virtual threads share a few: {@link SharedSlots}). A change publishes a snapshot, begins a new
+ * epoch and then waits until every slot of an older one has moved: whoever is inside afterwards has seen the new snapshot.
  *
- * <p>Why it holds. Reader: store slot, <i>fence</i>, load snapshot. Changer: store snapshot, <i>fence</i>, load slots. With a full
- * fence on both sides one of the two loads sees the other's store. Where the host has a barrier for all threads of the process,
- * the changer's fence is a full one on behalf of every reader, and the reader's may be one for the compiler alone: its acquire
- * fence keeps the loads that follow behind it, and HotSpot (17 and 25, x86-64 and aarch64) moves no store across it either; the
- * Java memory model does not promise the latter, hence the full fence where the barrier is missing. The release store at the end
- * keeps every touch before it, and the changer's acquire load of it orders the change after the touch. A plain store would not
- * do: the compiler has been seen to move it above the touch.
+ * <p>Why it holds. Reader: load epoch, store slot, <i>fence</i>, load snapshot. Changer: store snapshot, advance epoch,
+ * <i>fence</i>, load slots. Who is found in the new epoch loaded it before the snapshot, and so sees the snapshot that was stored
+ * before it. For everyone else, with a full fence on both sides either the changer sees the slot or the reader the snapshot; a
+ * reader that was stopped between its first load and its store, however long, is no different. Where the host has a barrier for all
+ * threads of the process, the changer's fence is a full one on behalf of every reader, and the reader's may be one for the compiler
+ * alone: its acquire fence keeps the loads that follow behind it, and HotSpot (17 and 25, x86-64 and aarch64) moves no store across
+ * it either; the Java memory model does not promise the latter, hence the full fence where the barrier is missing. The release store
+ * at the end keeps every touch before it, and the changer's acquire load of it orders the change after the touch. A plain store
+ * would not do: the compiler has been seen to move it above the touch.
+ *
+ * <p>The epoch is one for all and changes seldom. A number counted up in each slot would do as well, but then every access would
+ * wait for the store of the one before.
  *
  * <p>A slot is a {@code long[]} and not a class of ours, since it stays in a host thread's ThreadLocal after this bundle has gone
  * and would keep its class loader alive. It is padded, so that neighbours in memory do not share its cache lines.
  */
 class Epochs {
     private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(long[].class);
+    private static final VarHandle CURRENT = findCurrent();
     private static final @Nullable MethodHandle IS_VIRTUAL = findIsVirtual();
     private static final int PADDING = 16;
     private static final int HERE = PADDING;
     private static final int SLOT_LENGTH = 2 * PADDING + 1;
-    /** An even number that no thread reaches: the slot was given back. */
-    private static final long RETIRED = Long.MIN_VALUE;
+    /** Epochs are positive. */
+    private static final long OUTSIDE = 0;
+    /** The slot was given back. */
+    private static final long RETIRED = -1;
 
     private static final int SPINS = 200;
     private static final int YIELDS = 1000;
@@ -48,6 +56,10 @@ class Epochs {
     /** Of this guest alone, so that no guest's readers hold up another's changes. */
     @SuppressWarnings("ThreadLocalUsage")
     private final ThreadLocal<long[]> threadSlot = new ThreadLocal<>();
+
+    /** Counted up by each change after it published its snapshot. */
+    @SuppressWarnings({"FieldMayBeFinal", "UnusedVariable"}) // read and written through the handle
+    private long current = 1;
 
     private final SharedSlots shared = new SharedSlots();
     /** Guarded by itself. */
@@ -104,7 +116,7 @@ class Epochs {
         if (slot.length != SLOT_LENGTH) {
             return shared.enter(slot);
         }
-        long epoch = slot[HERE] + 1;
+        long epoch = (long) CURRENT.getAcquire(this);
         SLOT.setOpaque(slot, HERE, epoch);
         if (fenced) {
             VarHandle.fullFence();
@@ -118,7 +130,7 @@ class Epochs {
         if (epoch < 0) {
             SharedSlots.leave(slot, epoch);
         } else {
-            SLOT.setRelease(slot, HERE, epoch + 1);
+            SLOT.setRelease(slot, HERE, OUTSIDE);
         }
     }
 
@@ -129,6 +141,7 @@ class Epochs {
      * @return whether all left in time
      */
     boolean drain(long nanos) {
+        long now = (long) CURRENT.getAndAdd(this, 1L) + 1;
         if (!fenced) {
             host.processBarrier();
         }
@@ -142,7 +155,7 @@ class Epochs {
                     return true;
                 }
                 long epoch = (long) SLOT.getAcquire(slot, HERE);
-                if ((epoch & 1) != 0) {
+                if (epoch > OUTSIDE && epoch < now) {
                     inside.add(new Inside(slot, epoch));
                 }
                 return epoch == RETIRED;
@@ -179,6 +192,14 @@ class Epochs {
             return IS_VIRTUAL != null && (boolean) IS_VIRTUAL.invokeExact(thread);
         } catch (Throwable e) {
             throw new LinkageError("Thread.isVirtual is not what it is documented to be", e);
+        }
+    }
+
+    private static VarHandle findCurrent() {
+        try {
+            return MethodHandles.lookup().findVarHandle(Epochs.class, "current", long.class);
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError("no handle on a field of this class", e);
         }
     }
 
