@@ -93,6 +93,9 @@ final class Pieces {
 
     /** The union of ranges, disjoint and in order; what touches becomes one. */
     static List<MemoryRange> union(List<MemoryRange> ranges) {
+        if (ranges.size() < 2) {
+            return List.copyOf(ranges);
+        }
         List<MemoryRange> result = new ArrayList<>();
         for (MemoryRange next : ranges.stream().sorted().toList()) {
             MemoryRange last = result.isEmpty() ? null : result.get(result.size() - 1);

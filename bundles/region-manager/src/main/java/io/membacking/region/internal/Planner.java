@@ -185,8 +185,11 @@ final class Planner {
 
     private static RangeTree<FlatPiece> replace(
             RangeTree<FlatPiece> flat, List<FlatPiece> before, List<FlatPiece> after) {
-        Set<FlatPiece> unchanged = new HashSet<>(before);
-        unchanged.retainAll(new HashSet<>(after));
+        Set<FlatPiece> unchanged = Set.of();
+        if (!before.isEmpty() && !after.isEmpty()) {
+            unchanged = new HashSet<>(before);
+            unchanged.retainAll(new HashSet<>(after));
+        }
         RangeTree<FlatPiece> result = flat;
         for (FlatPiece piece : before) {
             result = unchanged.contains(piece) ? result : result.without(piece.range());

@@ -133,6 +133,9 @@ record Run(MemoryRange range, @Nullable HeldMemory memory, boolean writable, boo
                 now.add(part);
             }
         }
+        if (old.isEmpty() || now.isEmpty()) {
+            return new Change(old, now);
+        }
         Set<Run> unchanged = new HashSet<>(old);
         unchanged.retainAll(new HashSet<>(now));
         return new Change(
