@@ -38,6 +38,8 @@ import org.openjdk.jmh.annotations.TearDown;
 public class RegionBenchmark {
     private static final long PAGE = MemoryRange.PAGE_SIZE;
     private static final long GIB = 1L << 30;
+    /** Commits are long: the time JMH gives to warming up is not enough for the compiler to see them often. */
+    private static final int WARM = 20_000;
 
     @Param({"16", "8192"})
     public int others;
@@ -69,6 +71,9 @@ public class RegionBenchmark {
         manager.attach(AttachRequest.of("benchmark", partition, ProcessorGate.NONE));
         if (partition.mappings().size() != others + 1) {
             throw new IllegalStateException(partition.mappings().size() + " mappings in the partition");
+        }
+        for (int i = 0; i < WARM; i++) {
+            unmapAndMap();
         }
     }
 
