@@ -1,6 +1,7 @@
 package io.membacking.itests.felix;
 
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertNotNull;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
@@ -11,8 +12,11 @@ import io.membacking.memory.RamVisibility;
 import io.membacking.range.MemoryRange;
 import io.membacking.region.Explanation;
 import io.membacking.vm.RunResult.Kind;
+import java.io.InputStream;
 import java.util.List;
 import javax.inject.Inject;
+import org.apache.felix.service.command.CommandProcessor;
+import org.apache.felix.service.command.CommandSession;
 import org.junit.Before;
 import org.junit.Test;
 import org.junit.runner.RunWith;
@@ -92,6 +96,25 @@ public class CoreBundlesIT {
         }
         RunningGuest.start(container).machine.close();
         before.awaitReached(20, Container.DEADLINE);
+    }
+
+    @Test
+    public void commandsAreOfferedToGogo() throws Exception {
+        RunningGuest guest = RunningGuest.start(container);
+        String name = guest.machine.name();
+        assertNotNull(context.getAllServiceReferences(
+                null, "(&(osgi.command.scope=membacking)(osgi.command.function=guests))"));
+        CommandProcessor gogo = container.await(CommandProcessor.class);
+        CommandSession session = gogo.createSession(InputStream.nullInputStream(), System.out, System.err);
+        assertTrue(String.valueOf(session.execute("membacking:guests")).contains(name));
+        assertTrue(String.valueOf(session.execute("membacking:backends")).contains("yes"));
+        assertTrue(String.valueOf(session.execute("membacking:flat " + name)).contains("0x0-0xa0000"));
+        assertTrue(String.valueOf(session.execute("membacking:explain " + name + " 0x0"))
+                .contains("rwx"));
+        assertTrue(String.valueOf(session.execute("membacking:drift " + name)).contains("agree"));
+        session.execute("membacking:stop " + name);
+        assertEquals(Kind.CLOSED, guest.awaitEnd().kind());
+        session.close();
     }
 
     @Test
