@@ -75,15 +75,21 @@ class BuildFailureTest {
             assertTrue(failed.getMessage().contains("injected into " + calls.get(call)), failed.getMessage());
             assertEquals(0, failed.getSuppressed().length);
             assertEquals(before, Rig.Held.now(), "left behind after " + calls.get(call));
+            assertEquals(0, rig.openGuests.get(), "left open after " + calls.get(call));
+            assertEquals(0, Rig.blanks(VTL2.end()), "left reserved after " + calls.get(call));
             assertEquals(List.of(), memories.managers());
         }
+        // What is counted can be seen.
+        rig.regions.create("empty", VTL2.end());
+        assertEquals(1, rig.openGuests.get());
+        assertEquals(1, Rig.blanks(VTL2.end()));
         faults.failAt(Integer.MAX_VALUE);
         try (GuestMemoryManager guest = builder.build()) {
             guest.memory().writeLong(MIDDLE.start(), 1);
             assertEquals(1, guest.memory().readLong(MIDDLE.start()));
         }
         assertEquals(before, Rig.Held.now());
-        // Nothing is claimed either.
+        // No claim is left either.
         old.claim("test").close();
     }
 

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /** The real thing, from the host up. */
@@ -21,7 +22,13 @@ final class Rig implements AutoCloseable {
 
     final LinuxHostMemory host = new LinuxHostMemory();
     final GuestMappingManagers mappings = new GuestMappingManagers(host);
-    final GuestRegionManagers regions = new GuestRegionManagers(mappings);
+    /** Region managers that are open. */
+    final AtomicInteger openGuests = new AtomicInteger();
+
+    final GuestRegionManagers regions = new GuestRegionManagers(mappings, (manager, inspectable) -> {
+        openGuests.incrementAndGet();
+        return openGuests::decrementAndGet;
+    });
     final GuestMemories memories = new GuestMemories(host, regions);
 
     /** RAM from 0, then a gap for devices that is as large. */
@@ -52,6 +59,17 @@ final class Rig implements AutoCloseable {
             }
         }
         return kibibytes << 10;
+    }
+
+    /** How many anonymous mappings of exactly this size there are: VA spaces that hold nothing. */
+    static long blanks(long size) throws IOException {
+        return Files.readAllLines(Path.of("/proc/self/maps")).stream()
+                .filter(line -> line.endsWith(" 00:00 0") || line.endsWith(" 00:00 0 "))
+                .map(line -> line.substring(0, line.indexOf(' ')))
+                .filter(range -> Long.parseUnsignedLong(range.substring(range.indexOf('-') + 1), 16)
+                                - Long.parseUnsignedLong(range.substring(0, range.indexOf('-')), 16)
+                        == size)
+                .count();
     }
 
     /** What this process holds of guests, as the kernel sees it. */
