@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
@@ -154,6 +155,20 @@ final class DeviceTest {
         assertEquals(0x89, cmos(0x04));
         assertEquals(0, cmos(0x0a) & 0x80);
         assertEquals(0x80, cmos(0x0d));
+    }
+
+    @Test
+    void inTwelveHoursThereIsNoHourZero() {
+        int[] expected = {12, 1, 11, 0x80 | 12, 0x80 | 1, 0x80 | 11};
+        int[] hours = {0, 1, 11, 12, 13, 23};
+        for (int i = 0; i < hours.length; i++) {
+            Instant time = Instant.parse("2024-02-29T00:00:00Z").plus(Duration.ofHours(hours[i]));
+            Cmos cmos = new Cmos(Clock.fixed(time, ZoneOffset.UTC), new PcMemory(1 << 20), 1);
+            cmos.write(Cmos.INDEX, 1, 0x0b);
+            cmos.write(Cmos.DATA, 1, 0x04);
+            cmos.write(Cmos.INDEX, 1, 0x04);
+            assertEquals(expected[i], cmos.read(Cmos.DATA, 1));
+        }
     }
 
     @Test
