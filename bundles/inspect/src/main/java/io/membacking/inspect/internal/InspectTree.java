@@ -39,8 +39,8 @@ import org.osgi.service.component.annotations.ReferencePolicy;
  * The inspect tree, made afresh for every query from the {@link Inspectable} services there are.
  *
  * <p>Providers are foreign code, so each is called on a thread of this component's own, of which there are at most
- * {@link #THREADS}. One that does not come back in time keeps its thread until it does, and is not called again before, so that
- * it takes one thread and no more; the rest stays readable as long as fewer than {@link #THREADS} are stuck.
+ * {@link #THREADS}. One that does not come back in time keeps its thread until it does, and is not called again before. The rest
+ * stays readable as long as fewer than {@link #THREADS} are stuck.
  */
 @Component(service = InspectService.class)
 public final class InspectTree implements InspectService {
@@ -216,15 +216,16 @@ public final class InspectTree implements InspectService {
             } catch (TimeoutException e) {
                 task.cancel(true);
                 executor.remove(task);
-                if (call.waiting()) {
-                    throw new TimeoutException("was not asked in time: every thread is with a provider that is stuck");
-                }
-                provider.overdue(call);
-                throw new TimeoutException("did not answer in time");
+                throw new TimeoutException(
+                        provider.overdue(call)
+                                ? "did not answer in time"
+                                : "was not asked in time: no thread was free");
             } catch (CancellationException e) {
                 throw saysClosed();
             } catch (InterruptedException e) {
                 task.cancel(true);
+                executor.remove(task);
+                boolean unused = provider.overdue(call);
                 Thread.currentThread().interrupt();
                 throw new TimeoutException("was not waited for: the reader was interrupted");
             }

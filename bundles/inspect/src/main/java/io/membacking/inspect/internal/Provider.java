@@ -4,20 +4,24 @@ import io.membacking.inspect.InspectNode;
 import io.membacking.inspect.Inspectable;
 import io.membacking.inspect.Sensitivity;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /** An {@link Inspectable} and where it shows. Thread-safe. */
 final class Provider {
     private final Inspectable inspectable;
     private final List<String> path;
 
-    /** A call that has outlived its deadline: the provider is left alone until it returns, so it holds one thread at most. */
-    private volatile @Nullable Call<?> overdue;
+    /** Calls that have outlived their deadlines: the provider is left alone until they return. */
+    private final Set<Call<?>> overdue = ConcurrentHashMap.newKeySet();
 
     Provider(Inspectable inspectable, List<String> path) {
         this.inspectable = inspectable;
@@ -90,16 +94,20 @@ final class Provider {
 
     /** Why it cannot be called now, if a call of before has not come back. */
     Optional<String> stuck() {
-        Call<?> call = overdue;
-        if (call == null || !call.running()) {
-            overdue = null;
-            return Optional.empty();
-        }
-        return Optional.of("has not come back from a call for " + call.age().toMillis() + " ms");
+        overdue.removeIf(call -> !call.running());
+        return overdue.stream()
+                .map(Call::age)
+                .max(Comparator.naturalOrder())
+                .map(age -> "has not come back from a call for " + age.toMillis() + " ms");
     }
 
-    void overdue(Call<?> call) {
-        overdue = call;
+    /** Whether the call had begun; if not, it never will. */
+    boolean overdue(Call<?> call) {
+        if (call.withdraw()) {
+            return false;
+        }
+        overdue.add(call);
+        return true;
     }
 
     enum Setting {
@@ -127,8 +135,8 @@ final class Provider {
     /** A call of the provider, which knows whether it has really ended. */
     static final class Call<T> implements Callable<T> {
         private final Callable<T> body;
+        private final AtomicReference<State> state = new AtomicReference<>(State.WAITING);
         private volatile long startedNanos;
-        private volatile State state = State.WAITING;
 
         private enum State {
             WAITING,
@@ -143,20 +151,22 @@ final class Provider {
         @Override
         public T call() throws Exception {
             startedNanos = System.nanoTime();
-            state = State.RUNNING;
+            if (!state.compareAndSet(State.WAITING, State.RUNNING)) {
+                throw new CancellationException("nobody waits for it any more");
+            }
             try {
                 return body.call();
             } finally {
-                state = State.ENDED;
+                state.set(State.ENDED);
             }
         }
 
         boolean running() {
-            return state == State.RUNNING;
+            return state.get() == State.RUNNING;
         }
 
-        boolean waiting() {
-            return state == State.WAITING;
+        boolean withdraw() {
+            return state.compareAndSet(State.WAITING, State.ENDED);
         }
 
         Duration age() {

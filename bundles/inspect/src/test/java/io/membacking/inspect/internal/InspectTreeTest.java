@@ -37,11 +37,18 @@ import org.junit.jupiter.api.Timeout;
 class InspectTreeTest {
     private static final Duration SHORT = Duration.ofMillis(50);
 
+    private static final Duration LONG = Duration.ofSeconds(50);
+
     private final InspectTree tree = new InspectTree();
+
+    /** Lets providers that are stuck on purpose go, whatever the test came to. */
+    private final CountDownLatch leave = new CountDownLatch(1);
+
     private long lastId;
 
     @AfterEach
     void close() {
+        leave.countDown();
         tree.close();
     }
 
@@ -226,7 +233,6 @@ class InspectTreeTest {
 
     @Test
     void aSlowProviderIsUnreadableAndIsNotCalledAgainBeforeItIsBack() throws Exception {
-        CountDownLatch leave = new CountDownLatch(1);
         CountDownLatch left = new CountDownLatch(1);
         AtomicInteger calls = new AtomicInteger();
         bind("guests/slow", i -> {
@@ -237,8 +243,14 @@ class InspectTreeTest {
         });
         bind("guests/quick", i -> i.number("x", 2));
 
-        Directory guests = (Directory) tree.inspect(brief("guests")).orElseThrow();
-        assertReason("did not answer in time", guests.children().get("slow"));
+        InspectNode slow;
+        do {
+            slow = tree.inspect(brief("guests/slow")).orElseThrow();
+            // On a busy machine it may not even be asked in so short a time.
+        } while (assertInstanceOf(Unreadable.class, slow).reason().contains("was not asked"));
+        assertReason("did not answer in time", slow);
+        Directory guests = directory("guests");
+        assertReason("has not come back", guests.children().get("slow"));
         assertEquals(
                 new Directory(Map.of("x", new Numeric(2, false, false))),
                 guests.children().get("quick"));
@@ -247,16 +259,15 @@ class InspectTreeTest {
 
         leave.countDown();
         assertTrue(left.await(30, TimeUnit.SECONDS));
-        Optional<InspectNode> after;
+        InspectNode after;
         do {
-            after = tree.inspect(Query.of("guests/slow/x"));
-        } while (after.orElseThrow() instanceof Unreadable);
-        assertEquals(new Numeric(1, false, false), after.get());
+            after = node("guests/slow/x");
+        } while (after instanceof Unreadable);
+        assertEquals(new Numeric(1, false, false), after);
     }
 
     @Test
     void asManyProvidersAsThereAreThreadsMayBeStuckAndNoMoreThreadsAreMade() {
-        CountDownLatch leave = new CountDownLatch(1);
         for (int n = 0; n < InspectTree.THREADS + 4; n++) {
             bind("stuck/s" + n, i -> uninterruptibly(leave));
         }
@@ -264,7 +275,7 @@ class InspectTreeTest {
         assertEquals(InspectTree.THREADS + 4, stuck.children().size());
         stuck.children().values().forEach(node -> assertInstanceOf(Unreadable.class, node));
         tree.inspect(brief("stuck"));
-        assertEquals(InspectTree.THREADS, threads());
+        assertTrue(threads() <= InspectTree.THREADS, threads() + " threads");
         leave.countDown();
         tree.close();
         awaitNoThreads();
@@ -379,7 +390,7 @@ class InspectTreeTest {
         });
         reader.start();
         while (reader.getState() != Thread.State.TIMED_WAITING) {
-            Thread.onSpinWait();
+            assertFalse(Thread.interrupted(), "the reader does not wait");
         }
         tree.close();
         reader.join(30_000);
@@ -446,7 +457,7 @@ class InspectTreeTest {
     }
 
     private InspectNode node(String path) {
-        return tree.inspect(Query.of(path)).orElseThrow();
+        return read(path, Integer.MAX_VALUE);
     }
 
     private Directory directory(String path) {
@@ -454,12 +465,12 @@ class InspectTreeTest {
     }
 
     private InspectNode read(String path, int depth) {
-        return tree.inspect(new Query(path, depth, Sensitivity.UNSPECIFIED, Duration.ofSeconds(20)))
+        return tree.inspect(new Query(path, depth, Sensitivity.UNSPECIFIED, LONG))
                 .orElseThrow();
     }
 
     private InspectNode read(String path, Sensitivity most) {
-        return tree.inspect(new Query(path, 9, most, Duration.ofSeconds(20))).orElseThrow();
+        return tree.inspect(new Query(path, 9, most, LONG)).orElseThrow();
     }
 
     private static Query brief(String path) {
@@ -474,7 +485,7 @@ class InspectTreeTest {
 
     private static void awaitNoThreads() {
         while (threads() > 0) {
-            Thread.onSpinWait();
+            assertFalse(Thread.interrupted(), "threads are left");
         }
     }
 

@@ -241,7 +241,7 @@ class GuestMemoriesTest {
         DeviceMemory device = guest.createDeviceMemory("rom", MIB);
         device.mappings().map(new MemoryRange(0, MIB), guest.allocate("rom", MIB), 0, true);
         device.control().place(2 * MIB, false);
-        assertTrue(Rig.Held.now().memfdMappings() >= 2);
+        assertTrue(Rig.Held.now().mappings() >= 2);
         assertEquals(0, device.control().placed().orElseThrow().compareTo(new MemoryRange(2 * MIB, 3 * MIB)));
         guest.close();
         assertEquals(before, Rig.Held.now());

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -73,27 +74,29 @@ final class Rig implements AutoCloseable {
     }
 
     /** What this process holds of guests, as the kernel sees it. */
-    record Held(long descriptors, long memfdDescriptors, long memfdMappings, long threads) {
+    record Held(long descriptors, long mappings, long threads) {
         static Held now() throws IOException {
-            long descriptors = 0;
-            long memfds = 0;
+            long descriptors;
             try (Stream<Path> all = Files.list(Path.of("/proc/self/fd"))) {
-                for (Path one : all.toList()) {
-                    descriptors++;
-                    if (Files.isSymbolicLink(one)
-                            && Files.readSymbolicLink(one).toString().contains("memfd:")) {
-                        memfds++;
-                    }
-                }
+                descriptors = all.filter(Held::isOurs).count();
             }
             long mappings = Files.readAllLines(Path.of("/proc/self/maps")).stream()
                     .filter(line -> line.contains("memfd:"))
                     .count();
             long threads = Thread.getAllStackTraces().keySet().stream()
-                    .filter(thread ->
-                            thread.getName().toLowerCase(java.util.Locale.ROOT).contains("membacking"))
+                    .filter(thread -> thread.getName().toLowerCase(Locale.ROOT).contains("membacking"))
                     .count();
-            return new Held(descriptors, memfds, mappings, threads);
+            return new Held(descriptors, mappings, threads);
+        }
+
+        /** Memory files, sockets, pipes; not the jars that the JVM opens when it likes. */
+        private static boolean isOurs(Path descriptor) {
+            try {
+                String target = Files.readSymbolicLink(descriptor).toString();
+                return target.contains("memfd:") || !target.startsWith("/");
+            } catch (IOException e) {
+                return false; // the one that lists them
+            }
         }
     }
 }
