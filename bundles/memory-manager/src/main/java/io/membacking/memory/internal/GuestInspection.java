@@ -129,9 +129,8 @@ final class GuestInspection implements Inspectable {
                 .text("kind", backing.kind().name())
                 .number("bytes", backing.size())
                 .number("page-bytes", backing.pageSize());
-        node.child("descriptor", d -> {
-            d.sensitivity(Sensitivity.SENSITIVE);
-            backing.descriptor().ifPresent(number -> d.number("number", number));
-        });
+        node.sensitivity(Sensitivity.SENSITIVE);
+        backing.descriptor().ifPresent(number -> node.number("descriptor", number));
+        node.sensitivity(Sensitivity.UNSPECIFIED);
     }
 }

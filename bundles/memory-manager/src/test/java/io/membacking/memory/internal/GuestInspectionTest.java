@@ -66,7 +66,7 @@ class GuestInspectionTest {
                 Map.entry(backing + "kind", "SHARED"),
                 Map.entry(backing + "prefetch", "true"),
                 Map.entry(backing + "adopted", "false"),
-                Map.entry(backing + "descriptor/number", "!" + ram.descriptor().getAsInt()),
+                Map.entry(backing + "descriptor", "!" + ram.descriptor().getAsInt()),
                 Map.entry("backings/" + rom.id() + "/use", "device memory"));
         expected.forEach((path, value) -> assertEquals(value, told.get(path), path));
 
