@@ -30,7 +30,7 @@ record FirstOutput(Path jar) implements Figure {
                     .redirectError(ProcessBuilder.Redirect.DISCARD)
                     .start();
             try (InputStream output = process.getInputStream()) {
-                if (output.read() < 0) {
+                if (!reachGuest(output)) {
                     throw new NotMeasured(
                             name() + " ended with " + process.waitFor() + " before the guest said anything");
                 }
@@ -42,5 +42,14 @@ record FirstOutput(Path jar) implements Figure {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Reads up to the first byte that comes from the guest: the first line says what is booted. */
+    private static boolean reachGuest(InputStream output) throws IOException {
+        int next;
+        do {
+            next = output.read();
+        } while (next >= 0 && next != '\n');
+        return next >= 0 && output.read() >= 0;
     }
 }

@@ -41,9 +41,9 @@ record JmhFigure(Class<?> type, String method, Map<String, String> parameters, i
         try {
             results = new Runner(options.build()).run();
         } catch (RunnerException e) {
-            throw new NotMeasured(
-                    name() + " failed; run it alone to see why: java -cp itests/benchmarks/target/benchmarks.jar"
-                            + " org.openjdk.jmh.Main " + type.getSimpleName() + "." + method);
+            // The benchmark's own failure is told by JMH when it is run alone; of JMH's, the message is all there is.
+            throw new NotMeasured(type.getSimpleName() + " failed (" + e.getMessage() + "); run it alone to see why:"
+                    + " java -cp itests/benchmarks/target/benchmarks.jar org.openjdk.jmh.Main " + type.getSimpleName());
         }
         return results.iterator().next().getPrimaryResult().getStatistics().getPercentile(50) / operations;
     }
