@@ -8,7 +8,7 @@ import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import org.osgi.framework.BundleException;
 
-/** {@code java -jar membacking.jar}. */
+/** Starts the framework, calls the main job and ends with its exit code. */
 public final class Launcher {
     /** The set of bundles did not start: a fault of the program (EX_SOFTWARE of sysexits.h), never of what was asked. */
     private static final int EXIT_NOT_STARTED = 70;

@@ -1,6 +1,7 @@
 package io.membacking.app;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
@@ -45,6 +46,7 @@ final class RunnableJarIT {
         try (BufferedReader lines = process.inputReader()) {
             String line = lines.readLine();
             while (line != null && !line.contains("Gogo")) {
+                assertFalse(line.contains("sun.misc.Unsafe"), line);
                 line = lines.readLine();
             }
             assertTrue(line != null, "the shell's greeting never came");
