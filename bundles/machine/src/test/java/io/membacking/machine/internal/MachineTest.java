@@ -1,5 +1,6 @@
 package io.membacking.machine.internal;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -138,10 +139,29 @@ final class MachineTest {
     }
 
     @Test
-    void startingAgainHidesThePamSegmentsAgain() throws Exception {
-        Machine machine = create(kernel(GuestProgram.HELLO, ""));
-        assertEquals(33, run(machine).code());
-        assertEquals(33, run(machine).code());
+    void startingAgainHidesThePamSegmentsAndResetsTheirRegisters() throws Exception {
+        // Print PAM0 and [0xf0000]; PAM0 = read-write; [0xf0000] = 'X'; halt.
+        byte[] code = bytes("ba f8 0c 66 b8 58 00 00 80 66 ef ba fd 0c ec ba 02 04 ee b8 00 f0 8e d8 a0 00 00 ee"
+                + "ba fd 0c b0 30 ee c6 06 00 00 58 f4");
+        Machine machine = create(new BootSource.Flat("pam", code, 0x8000, Mode.REAL));
+        for (int i = 0; i < 2; i++) {
+            debug.reset();
+            assertEquals(RunResult.Kind.HALTED, run(machine).kind());
+            assertArrayEquals(bytes("00 ff"), debug.toByteArray());
+            assertEquals(RamVisibility.READ_WRITE, visibility(machine, 0xf0000, 0x100000));
+            assertEquals('X', machine.memory().memory().readByte(0xf0000));
+        }
+    }
+
+    @Test
+    void whatAKernelHasInMemoryAloneIsZeroAtEveryStart() throws Exception {
+        // mov al, [0x100fff]; mov byte [0x100fff], 7; out 0xf4, al.
+        byte[] code = bytes("a0 ff 0f 10 00 c6 05 ff 0f 10 00 07 e6 f4 f4");
+        byte[] elf = Elf.of32(0x100000, new Elf.Segment(0x100000, 0x100000, code, 0x1000));
+        Machine machine = create(new BootSource.Kernel("bss", elf, ""));
+        assertEquals(1, run(machine).code());
+        assertEquals(7, machine.memory().memory().readByte(0x100fff));
+        assertEquals(1, run(machine).code());
     }
 
     @Test
