@@ -1,8 +1,12 @@
 package io.membacking.partition;
 
 import io.membacking.error.BackendException;
+import io.membacking.error.Failure;
 import io.membacking.range.MemoryRange;
+import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.List;
+import java.util.TreeMap;
 
 /**
  * One virtual machine of a hypervisor. Memory calls are serialised by the caller; everything else is thread-safe. After close
@@ -58,6 +62,65 @@ public interface Partition extends AutoCloseable {
      * @throws BackendException if it has no interrupt controllers or no such line
      */
     void setInterruptLine(int line, boolean raised) throws BackendException;
+
+    /** What its processors look like to the guest; another partition made with it looks the same. */
+    default CpuModel cpuModel() {
+        return new CpuModel(List.of());
+    }
+
+    /**
+     * The state of what belongs to no processor: interrupt controllers, timers, clock. While none of its processors runs.
+     *
+     * @throws BackendException if the platform does not give it
+     */
+    default PlatformState platformState() throws BackendException {
+        return new PlatformState(capabilities().stateFormat(), new TreeMap<>());
+    }
+
+    /**
+     * Sets what {@link #platformState()} of a partition with the same devices gave, before the state of processors. While none of
+     * them runs. The clock goes on as if it had never stood still.
+     *
+     * @throws BackendException if the format is another or the platform refuses; the partition is of no use then
+     */
+    default void setPlatformState(PlatformState state) throws BackendException {
+        if (!state.format().equals(capabilities().stateFormat())) {
+            throw new BackendException(Failure.of(
+                    "set the state of partition '" + name() + "'",
+                    null,
+                    backend() + " does not understand " + state,
+                    "set the portable state of its processors alone"));
+        }
+    }
+
+    /**
+     * The pages of a range that the guest wrote since the last call, as indices from its first page; takes them back.
+     *
+     * @throws BackendException if it was not asked for when the partition was made, or nothing is mapped there
+     */
+    default BitSet takeDirty(MemoryRange range) throws BackendException {
+        throw new BackendException(Failure.of(
+                "take the dirty pages of partition '" + name() + "'",
+                range,
+                "backend " + backend() + " has no dirty log",
+                "use a backend with the capability " + Capabilities.DIRTY_LOG));
+    }
+
+    /**
+     * Writes each instruction and memory access of its processors to a file as text, until {@link #stopTrace()} or close.
+     *
+     * @throws BackendException if the file cannot be written or the backend has no such {@link Capabilities#trace() capability}
+     */
+    default void startTrace(Path file) throws BackendException {
+        throw new BackendException(Failure.of(
+                "trace partition '" + name() + "'",
+                null,
+                "backend " + backend() + " cannot trace",
+                "move the guest to a backend with the capability " + Capabilities.TRACE));
+    }
+
+    /** Ends the trace, with the file complete; cannot fail, and does nothing without one. */
+    default void stopTrace() {}
 
     boolean isClosed();
 

@@ -2,6 +2,8 @@ package io.membacking.partition;
 
 import io.membacking.access.GuestMemory;
 import io.membacking.range.MemoryRange;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * Memory to be mapped into a partition: by its host address, for hypervisors that take one, and by a safe view of the same
@@ -11,6 +13,29 @@ import io.membacking.range.MemoryRange;
  * @param hva the host-virtual address of its first byte
  * @param memory the guest's memory, of which it is a part
  * @param memoryGpa where in {@code memory} its first byte lies
+ * @param remote set if it is to be mapped through another process than this
  */
 public record PartitionMapping(
-        MemoryRange range, long hva, GuestMemory memory, long memoryGpa, boolean writable, boolean executable) {}
+        MemoryRange range,
+        long hva,
+        GuestMemory memory,
+        long memoryGpa,
+        boolean writable,
+        boolean executable,
+        Optional<Remote> remote) {
+
+    /** In this process. */
+    public PartitionMapping(
+            MemoryRange range, long hva, GuestMemory memory, long memoryGpa, boolean writable, boolean executable) {
+        this(range, hva, memory, memoryGpa, writable, executable, Optional.empty());
+    }
+
+    /**
+     * Memory that another process is to map.
+     *
+     * @param process the host's handle of it
+     * @param descriptor the host's descriptor of the backing; empty for private memory, which nobody else can map
+     * @param offset where in the backing the range begins, bytes
+     */
+    public record Remote(long process, OptionalInt descriptor, long offset) {}
+}

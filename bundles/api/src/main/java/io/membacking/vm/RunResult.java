@@ -19,7 +19,7 @@ public record RunResult(Kind kind, int code, String reason, int processor) {
         MEMORY_FAULT,
         /** The hypervisor could not carry out an instruction. */
         EMULATION_FAILED,
-        /** The backend's bundle went; memory and contents stay. */
+        /** The backend's bundle went and the processors' state could not be had in time; memory and contents stay. */
         BACKEND_DEPARTED,
         /** The partition lost its memory in a commit that could not be undone. */
         DETACHED,

@@ -3,14 +3,17 @@ package io.membacking.vm;
 import io.membacking.error.BackendException;
 import io.membacking.memory.GuestMemoryManager;
 import io.membacking.partition.ProcessorState;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletionStage;
 
 /**
  * A guest's processors on whatever backend there is. Thread-safe. Also a service, with {@code guest.name} and {@code vm.name}.
  *
- * <p>When its backend departs while it runs, the run ends with {@link RunResult.Kind#BACKEND_DEPARTED} and the machine waits; the
- * memory and its contents stay. When a backend comes it is attached anew, with processors in their reset state.
+ * <p>When its backend departs, running or not, it moves to the best other that will have it, or is {@link VmState#PARKED parked}
+ * until one comes; then it goes on where it was. Its run ends with {@link RunResult.Kind#BACKEND_DEPARTED} only if its state could
+ * not be had in time; the memory and its contents stay then too.
  */
 public interface VirtualMachine extends AutoCloseable {
     String name();
@@ -61,7 +64,54 @@ public interface VirtualMachine extends AutoCloseable {
      */
     void reset() throws BackendException;
 
-    /** Raises or lowers a line of the partition's interrupt controllers; ignored while waiting. @throws BackendException if it has none or no such line */
+    /**
+     * Tells what {@link #move} would do.
+     *
+     * @param backendFilter as there
+     */
+    MoveForecast forecast(String backendFilter);
+
+    /**
+     * Moves to the best backend that a filter admits, other than the one it is on; a parked machine goes on there. Returns at once:
+     * moves of one machine follow one another, and one asked for by an exit handler begins when that has returned.
+     *
+     * @param backendFilter an LDAP filter over the backends' service properties; the empty string admits all
+     * @return completes with how it ended, never exceptionally; dependents must be short
+     * @throws IllegalArgumentException if the filter cannot be parsed
+     * @throws IllegalStateException after close
+     */
+    CompletionStage<MoveResult> move(String backendFilter);
+
+    /**
+     * Lets go of the backend with the state kept, until {@link #move} is called.
+     *
+     * @return as {@link #move}
+     */
+    CompletionStage<MoveResult> park(String reason);
+
+    /** How the last move ended, parking and going on among them. */
+    Optional<MoveResult> lastMove();
+
+    /** Moves that ended in another backend. */
+    long moves();
+
+    MovePolicy policy();
+
+    /** Takes effect at the next occasion to move. */
+    void setPolicy(MovePolicy policy);
+
+    /**
+     * Writes each instruction and memory access of its processors to a file as text, until {@link #stopTrace()} or the next move.
+     *
+     * @throws BackendException if the file cannot be written, or its backend has no such capability: move it to one that has
+     * @throws IllegalStateException if it has no backend
+     */
+    void startTrace(Path file) throws BackendException;
+
+    /** Ends the trace; cannot fail. */
+    void stopTrace();
+
+    /** Raises or lowers a line of the partition's interrupt controllers; remembered while parked, ignored while waiting. @throws BackendException if it has none or no such line */
     void setInterruptLine(int line, boolean raised) throws BackendException;
 
     /** Ends the run, detaches and closes the partition; the memory stays. Cannot fail; closing twice does nothing. */

@@ -25,11 +25,13 @@ public interface VirtualMachines {
     /**
      * A backend that is installed.
      *
+     * @param serviceId of its service: unique, where two versions have one name
      * @param bundle the symbolic name and version of the bundle that provides it
      * @param ranking its service ranking; the highest usable one that a machine's filter admits is chosen
      */
     record BackendInfo(
             String name,
+            long serviceId,
             String bundle,
             int ranking,
             Availability availability,

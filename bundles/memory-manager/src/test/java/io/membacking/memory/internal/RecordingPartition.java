@@ -34,7 +34,8 @@ final class RecordingPartition implements Partition {
 
     @Override
     public Capabilities capabilities() {
-        return new Capabilities(true, false, false, true, pins, pins, false, true, false, false, 46, 4096);
+        return new Capabilities(
+                true, false, false, true, pins, pins, false, false, true, false, false, false, 46, 4096, "recording");
     }
 
     @Override

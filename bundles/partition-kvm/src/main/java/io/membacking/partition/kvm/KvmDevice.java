@@ -141,12 +141,15 @@ final class KvmDevice implements AutoCloseable {
                 prefetch,
                 false,
                 false,
+                false,
                 // KVM's emulator has moved on already when a write exits, and has not when a read does.
                 false,
                 interruptControllers,
+                false,
                 isX86(),
                 width,
-                slots);
+                slots,
+                "kvm");
     }
 
     /** The most processors of one virtual machine. */

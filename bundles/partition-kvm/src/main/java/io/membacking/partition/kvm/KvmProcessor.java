@@ -9,6 +9,7 @@ import io.membacking.partition.ProcessorState;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -203,17 +204,16 @@ final class KvmProcessor implements Processor {
         inputOffset = offset;
     }
 
-    /**
-     * As the interface says. Where the instruction needs another exit, as an access wider than 8 bytes does, that exit waits for
-     * the next run, and the state cannot be taken before.
-     */
     @Override
-    public void completeExit() throws BackendException {
+    public Optional<Exit> completeExit() throws BackendException {
         claim(false);
         try {
             if (waiting == null) {
                 finish("complete an exit of " + label);
             }
+            Exit next = waiting;
+            waiting = null;
+            return Optional.ofNullable(next);
         } finally {
             letGo();
         }

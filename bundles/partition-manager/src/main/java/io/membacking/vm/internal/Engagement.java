@@ -9,6 +9,7 @@ import io.membacking.region.Attachment;
 import io.membacking.vm.VmRequest;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 
@@ -39,8 +40,13 @@ final class Engagement implements AutoCloseable {
     static Engagement open(Backends.Installed backend, VmRequest request, Consumer<String> onDetached)
             throws BackendException, AttachException {
         Partition partition = backend.backend()
-                .createPartition(
-                        new PartitionRequest(request.name(), request.interruptControllers(), request.processors()));
+                .createPartition(new PartitionRequest(
+                        request.name(),
+                        request.interruptControllers(),
+                        request.timer(),
+                        request.processors(),
+                        Optional.empty(),
+                        false));
         List<Processor> processors = new ArrayList<>();
         try {
             for (int i = 0; i < request.processors(); i++) {

@@ -7,16 +7,22 @@ import io.membacking.memory.GuestMemoryManager;
 import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
 import io.membacking.vm.ExitHandler;
+import io.membacking.vm.MoveForecast;
+import io.membacking.vm.MovePolicy;
+import io.membacking.vm.MoveResult;
 import io.membacking.vm.Run;
 import io.membacking.vm.RunResult;
 import io.membacking.vm.RunResult.Kind;
 import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VmRequest;
 import io.membacking.vm.VmState;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -32,6 +38,8 @@ final class GuestVirtualMachine implements VirtualMachine {
      * How long a departing backend waits for exit handlers: well below the five seconds after which the component runtime gives up
      * on a lock. One that is longer under way finds its processor closed when it comes back.
      */
+    private static final String NO_MOVES = "this version cannot move guests yet";
+
     private static final Duration HANDLERS = Duration.ofSeconds(3);
 
     private final VmRequest request;
@@ -96,6 +104,7 @@ final class GuestVirtualMachine implements VirtualMachine {
     public String status() {
         Engagement current = engagement;
         return switch (state()) {
+            case PARKED -> "parked";
             case CLOSED -> "closed";
             case WAITING -> "waiting for a backend: " + waitingFor;
             case READY -> "ready" + on(current);
@@ -230,6 +239,64 @@ final class GuestVirtualMachine implements VirtualMachine {
             }
         } finally {
             lifecycle.unlock();
+        }
+    }
+
+    @Override
+    public MoveForecast forecast(String backendFilter) {
+        return new MoveForecast(status(), backendFilter, List.of(), List.of(), List.of(NO_MOVES));
+    }
+
+    @Override
+    public CompletionStage<MoveResult> move(String backendFilter) {
+        return stayed();
+    }
+
+    @Override
+    public CompletionStage<MoveResult> park(String reason) {
+        return stayed();
+    }
+
+    private CompletionStage<MoveResult> stayed() {
+        String here = backend().orElse("");
+        return CompletableFuture.completedFuture(
+                new MoveResult(MoveResult.Kind.STAYED, here, here, NO_MOVES, Duration.ZERO, MoveResult.Times.NONE));
+    }
+
+    @Override
+    public Optional<MoveResult> lastMove() {
+        return Optional.empty();
+    }
+
+    @Override
+    public long moves() {
+        return 0;
+    }
+
+    @Override
+    public MovePolicy policy() {
+        return request.policy();
+    }
+
+    @Override
+    public void setPolicy(MovePolicy policy) {
+        throw new UnsupportedOperationException(NO_MOVES);
+    }
+
+    @Override
+    public void startTrace(Path file) throws BackendException {
+        Engagement current = engagement;
+        if (current == null) {
+            throw new IllegalStateException("virtual machine '" + name() + "' cannot be traced: " + status());
+        }
+        current.partition().startTrace(file);
+    }
+
+    @Override
+    public void stopTrace() {
+        Engagement current = engagement;
+        if (current != null) {
+            current.partition().stopTrace();
         }
     }
 

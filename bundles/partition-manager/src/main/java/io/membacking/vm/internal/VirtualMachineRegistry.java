@@ -94,6 +94,7 @@ public final class VirtualMachineRegistry implements VirtualMachines, AutoClosea
         return backends.bestFirst().stream()
                 .map(b -> new BackendInfo(
                         b.name(),
+                        b.serviceId(),
                         b.bundle(),
                         b.ranking(),
                         b.backend().availability(),

@@ -15,6 +15,7 @@ import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -22,8 +23,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** A backend whose processors exit when a test says so, and which fails where a test says so. */
 final class ScriptedBackend implements PartitionBackend {
-    private static final Capabilities CAPABILITIES =
-            new Capabilities(true, false, false, true, false, false, false, true, true, true, 46, 1000);
+    private static final Capabilities CAPABILITIES = new Capabilities(
+            true, false, false, true, false, false, false, false, true, true, false, true, 46, 1000, "scripted");
 
     final List<ScriptedPartition> partitions = new CopyOnWriteArrayList<>();
     private final String name;
@@ -204,7 +205,9 @@ final class ScriptedBackend implements PartitionBackend {
         }
 
         @Override
-        public void completeExit() {}
+        public Optional<Exit> completeExit() {
+            return Optional.empty();
+        }
 
         @Override
         public void cancel() {

@@ -35,7 +35,22 @@ final class RecordingPartition implements Partition {
     }
 
     static Capabilities capabilities(boolean follows, boolean readOnly, boolean pin, boolean prefetch, int width) {
-        return new Capabilities(readOnly, false, false, follows, prefetch, pin, false, false, false, true, width, 1000);
+        return new Capabilities(
+                readOnly,
+                false,
+                false,
+                follows,
+                prefetch,
+                pin,
+                false,
+                false,
+                false,
+                false,
+                false,
+                true,
+                width,
+                1000,
+                "recording");
     }
 
     /** By partition address, page by page. */
