@@ -557,6 +557,88 @@ static void checker(const char *what, int spoil, uint64_t code) {
     close_vm(vm);
 }
 
+/* AVX for a processor in long mode, as an operating system would enable it. */
+static void enable_avx(struct cpu *cpu) {
+    struct kvm_sregs s;
+    struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = 7}}};
+    if (ioctl(cpu->fd, KVM_GET_SREGS, &s) < 0) die("KVM_GET_SREGS");
+    s.cr4 |= 1 << 18;
+    if (ioctl(cpu->fd, KVM_SET_SREGS, &s) < 0) die("KVM_SET_SREGS");
+    if (ioctl(cpu->fd, KVM_SET_XCRS, &xcrs) < 0) die("KVM_SET_XCRS");
+}
+
+/* With CR0 TS set every vector and x87 instruction is a fault, which nobody here handles. */
+static void forbid_vectors(struct cpu *cpu, int forbid) {
+    struct kvm_sregs s;
+    if (ioctl(cpu->fd, KVM_GET_SREGS, &s) < 0) die("KVM_GET_SREGS");
+    s.cr0 = forbid ? s.cr0 | 8 : s.cr0 & ~8ull;
+    if (ioctl(cpu->fd, KVM_SET_SREGS, &s) < 0) die("KVM_SET_SREGS");
+}
+
+/* Runs until it has counted some more laps and is in a phase; then it is out of the guest. */
+static void run_laps(struct cpu *cpu, uint64_t laps, uint64_t phase) {
+    pthread_t thread;
+    uint64_t from = now(cpu->vm, 0x9000);
+    cpu->run->immediate_exit = 0;
+    pthread_create(&thread, NULL, run_thread, cpu);
+    while (now(cpu->vm, 0x9000) < from + laps || now(cpu->vm, 0x9000 + 40) != phase) {
+        if (!pthread_tryjoin_np(thread, NULL)) return; /* it died, and its words will say so */
+        usleep(100);
+    }
+    kick(cpu, thread);
+}
+
+/* Through several integer phases in which vectors cannot be executed. What is spoiled in the last one, and the check that must find it. */
+static void migrant(const char *what, int wide, int spoil, uint64_t code) {
+    struct vm *vm = new_vm();
+    struct cpu *cpu = load(vm, "user-migrant", LONG_USER, 0);
+    uint64_t *status = word(vm, 0x9000), rounds = 50;
+    int early = 0;
+    if (wide) enable_avx(cpu);
+    cpu->regs.rdi = 0x9000;
+    cpu->regs.rsi = 0x200000;
+    cpu->regs.rdx = 0x8000;
+    cpu->regs.rcx = wide;
+    for (uint64_t round = 1; round <= rounds; round++) {
+        run_laps(cpu, 1000, 0);
+        __atomic_store_n(status + 4, 1, __ATOMIC_RELEASE);
+        run_laps(cpu, 100, 1);
+        forbid_vectors(cpu, 1);
+        run_laps(cpu, 10000, 1);
+        forbid_vectors(cpu, 0);
+        struct kvm_xsave xsave;
+        uint8_t *fxsave = (uint8_t *)xsave.region;
+        if (ioctl(cpu->fd, KVM_GET_XSAVE, &xsave) < 0) die("KVM_GET_XSAVE");
+        if (round == rounds) {
+            if (spoil == 1) cpu->regs.r15 ^= 1;
+            if (spoil == 2) fxsave[160 + 9 * 16 + 11] ^= 1;
+            if (spoil == 3) *word(vm, 0x200000 + 0x5550) ^= 1;
+            if (spoil == 5) fxsave[24 + 1] ^= 0x20;
+            if (spoil == 6) fxsave[32 + 7] ^= 1;
+            if (spoil == 7) fxsave[576 + 9 * 16 + 11] ^= 1;
+        }
+        if (ioctl(cpu->fd, KVM_SET_XSAVE, &xsave) < 0) die("KVM_SET_XSAVE");
+        run_laps(cpu, 10000, 1);
+        if (spoil != 1 && spoil != 3) early |= status[2] != 0;
+        __atomic_store_n(status + 4, 0, __ATOMIC_RELEASE);
+    }
+    run_laps(cpu, 1000, 0);
+    cpu->run->immediate_exit = 0;
+    __atomic_store_n(status + 1, 1, __ATOMIC_RELEASE);
+    run(cpu);
+    uint64_t digest = 0;
+    for (uint64_t lap = 0; lap < status[0]; lap++) {
+        digest += lap * 0x9e3779b97f4a7c15;
+        digest = digest << 7 | digest >> 57;
+    }
+    check("user-migrant", cpu->run->exit_reason == KVM_EXIT_MMIO && cpu->mmio_value == status[2] && status[6] == rounds && !early
+            && (code ? status[2] == 1 && status[3] == code : !status[2] && !status[3]) && (code == 12 || digest == status[7]),
+        "%s: %llu laps, %llu returns, %llu wrong, first %#llx", what, (unsigned long long)status[0], (unsigned long long)status[6],
+        (unsigned long long)status[2], (unsigned long long)status[3]);
+    close_cpu(cpu);
+    close_vm(vm);
+}
+
 /* As a multiboot version 1 loader for an ELF image, to its one segment's address. */
 static void multiboot(const char *file, int with_map, const char *expect, int exit_value) {
     struct vm *vm = new_vm();
@@ -620,6 +702,16 @@ int main(int argc, char **argv) {
     checker("the carry flag is spoiled", 4, 0x31);
     checker("MXCSR is spoiled", 5, 0x30);
     checker("x87 is spoiled", 6, 0x32);
+    migrant("nothing is spoiled", 0, 0, 0);
+    migrant("R15 is spoiled", 0, 1, 12);
+    migrant("XMM9 is spoiled", 0, 2, 0x29);
+    migrant("memory is spoiled", 0, 3, 0x33);
+    migrant("MXCSR is spoiled", 0, 5, 0x30);
+    migrant("x87 is spoiled", 0, 6, 0x32);
+    if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0 && __builtin_cpu_supports("avx")) {
+        migrant("nothing of YMM is spoiled", 1, 0, 0);
+        migrant("the upper half of YMM9 is spoiled", 1, 7, 0x29);
+    }
     multiboot("mbinfo.elf", 1, "command line: one two=three\nloader: harness\nlower memory KiB 0x27f\nupper memory KiB 0x3c00\n"
         "memory 0x0-0x9fc00 available\nmemory 0x9fc00-0xa0000 type 0x2\nmemory 0xf0000-0x100000 type 0x2\n"
         "memory 0x100000-0x1000000 available\nmemory 0x100000000-0x140000000 available\nend of mbinfo\n", 0x10);

@@ -139,6 +139,34 @@ public enum GuestProgram {
     USER_CHECKER(Mode.LONG_USER),
 
     /**
+     * {@link #USER_CHECKER} for moves between hypervisors of which some hold vectors without executing them: the host says when it may
+     * execute vector and x87 instructions. Until it is stopped it fills its own registers and a range of memory with patterns, checks
+     * them, and counts laps; then the end.
+     *
+     * <p>In: RDI address of a status page, all zeros; RSI address of the range (multiple of 8, not in the status page), RDX its
+     * length in bytes (multiple of 8, not 0), RCX 0 to hold XMM0 to XMM15 or 1 to hold YMM0 to YMM15, RBX end address. Out: R8 what
+     * the status page has at +16. The status page is eight 64-bit words, each written by one side alone:
+     *
+     * <ul>
+     *   <li>+0 laps done.
+     *   <li>+8 stop: the host writes not 0.
+     *   <li>+16 checks that failed, at most one of integers and one of vectors a lap; +24 the number of the first: 1 to 12 for RCX,
+     *       RBP, RSP, R8 to R14, RAX, R15; 0x20 to 0x2f for vector register 0 to 15; 0x30 MXCSR; 0x31 carry; 0x32 x87; 0x33
+     *       memory; 0x34 a parameter.
+     *   <li>+32 the phase asked for: the host writes 1 for the integer phase, 0 for the vector phase. +40 the phase it is in: from
+     *       when it writes 1 there it executes no vector or x87 instruction until it has seen 0 at +32; then it writes 0 and checks
+     *       in the same lap that vectors, MXCSR and x87 are as they were set before the integer phase. In the vector phase they are
+     *       set and checked every lap. +48 how often it returned to the vector phase.
+     *   <li>+56 digest: {@link #migrantDigest} of the laps done, if no check failed.
+     * </ul>
+     *
+     * +64 to +704 is the program's own. Needs in the vector phase SSE and x87: CR4 OSFXSR and OSXMMEXCPT set, CR0 EM and TS clear;
+     * for YMM also CR4 OSXSAVE and XCR0 7. In the integer phase it executes MOV, LEA, ADD, SUB, INC, DEC, IMUL, XOR, SHL, SHR, ROL,
+     * CMP, TEST, STC, NOP and jumps.
+     */
+    USER_MIGRANT(Mode.LONG_USER),
+
+    /**
      * Fills a range with {@link #patternAt}, or verifies it, or both, then the end.
      *
      * <p>In: RDI address (multiple of 8), RSI length in bytes (multiple of 8, not 0), RDX seed, RCX 1 to fill, 2 to verify, 3 for
@@ -285,5 +313,18 @@ public enum GuestProgram {
      */
     public static long patternAt(long gpa, long seed) {
         return (gpa * 0x9e3779b97f4a7c15L) ^ seed;
+    }
+
+    /**
+     * What {@link #USER_MIGRANT} has as digest after a number of laps: a lap lost, repeated or out of order gives another.
+     *
+     * @param laps 0 or more; the time it takes is proportional to it, about a second for 10^9
+     */
+    public static long migrantDigest(long laps) {
+        long digest = 0;
+        for (long lap = 0; lap < laps; lap++) {
+            digest = Long.rotateLeft(digest + lap * 0x9e3779b97f4a7c15L, 7);
+        }
+        return digest;
     }
 }
