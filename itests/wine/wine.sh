@@ -99,14 +99,14 @@ run_wine() {
     (exec_wine "$@")
 }
 
-# Makes what Wine $wine needs, and names what cannot be made.
+# Names what is missing for Wine $wine, and makes its prefix.
 prepare() {
     case $wine in
-        8) [[ -x $wine_loader ]] || fail "not here: $wine_loader: apt-get install wine64" ;;
-        10) once "$tree" make_tree ;;
-        *) fail "Wine 8 (the host's own) or 10 (in a tree), not: $wine" ;;
+        8) [[ -x $wine_loader ]] || fail "not here: $wine_loader; apt-get install wine64" ;;
+        10) [[ -d $tree ]] || fail "not here: a tree with Wine 10 at $tree; run itests/wine/setup" ;;
+        *) fail "there is Wine 8 (the host's own) and 10 (in a tree), not $wine" ;;
     esac
-    once "$jvm_home" make_jvm
+    [[ -d $jvm_home ]] || fail "not here: a Windows JVM at $jvm_home; run itests/wine/setup"
     export WINEPREFIX=$prefixes/wine-$wine
     once "$WINEPREFIX" make_prefix
 }

@@ -68,7 +68,7 @@ final class EmbeddedFelix implements AutoCloseable {
     void start(NestedBundles nested, boolean shell) throws IOException, BundleException {
         framework.init();
         BundleContext context = framework.getBundleContext();
-        List<Bundle> bundles = nested.install(context, "bundles");
+        List<Bundle> bundles = HostSystem.of(framework).select(nested.install(context, "bundles"));
         if (shell) {
             shellBundles = nested.install(context, "shell");
         }
