@@ -9,26 +9,34 @@ import io.membacking.machine.Machine;
 import io.membacking.machine.MachineConfig;
 import io.membacking.memory.GuestMemoryManager;
 import io.membacking.memory.GuestMemoryManagers;
+import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.ProcessorState;
 import io.membacking.vm.Run;
 import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VirtualMachines;
+import io.membacking.vm.VirtualMachines.BackendInfo;
 import io.membacking.vm.VmRequest;
 import io.membacking.vm.VmState;
 import java.lang.System.Logger.Level;
 import java.time.Clock;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import org.osgi.framework.FrameworkUtil;
+import org.osgi.framework.InvalidSyntaxException;
 
 /**
  * A machine: memory, ROM, processors and devices of one guest.
  *
  * <p>Firmware and kernels get the partition's interrupt controllers and timer, so a halt waits inside the hypervisor for an
  * interrupt that may never come. A flat binary gets none, so that halting ends its run; all its processors start at its address,
- * with their number in rax. Of a kernel's processors the first starts, and the others wait for it to start them.
+ * with their number in rax. Of a kernel's processors the first starts, and the others wait for it to start them; where no backend has
+ * interrupt controllers, a kernel gets none either, and one processor.
  */
 final class PcMachine implements Machine, Inspectable {
     private static final System.Logger LOG = System.getLogger(PcMachine.class.getName());
@@ -37,6 +45,7 @@ final class PcMachine implements Machine, Inspectable {
     private final LoadedImage image;
     private final GuestMemoryManager memory;
     private final VirtualMachine vm;
+    private final boolean interruptControllers;
     private final Consumer<PcMachine> onClose;
     private final GuestLegacyRam legacyRam;
     private final Pc pc;
@@ -49,6 +58,7 @@ final class PcMachine implements Machine, Inspectable {
             LoadedImage image,
             GuestMemoryManager memory,
             VirtualMachine vm,
+            boolean interruptControllers,
             ScheduledExecutorService timer,
             Clock clock,
             LongSupplier nanoTime,
@@ -57,6 +67,7 @@ final class PcMachine implements Machine, Inspectable {
         this.image = image;
         this.memory = memory;
         this.vm = vm;
+        this.interruptControllers = interruptControllers;
         this.onClose = onClose;
         this.legacyRam = new GuestLegacyRam(memory);
         this.pc = new Pc(
@@ -93,14 +104,10 @@ final class PcMachine implements Machine, Inspectable {
                 PcRom.place(memory, firmware.image());
             }
             image.writeTo(memory.memory());
+            boolean interruptControllers = wantsInterruptControllers(config, virtualMachines.backends());
             VirtualMachine vm = virtualMachines.create(new VmRequest(
-                    config.name(),
-                    memory,
-                    config.processors(),
-                    hasInterruptControllers(config.boot()),
-                    0,
-                    config.backendFilter()));
-            return new PcMachine(config, image, memory, vm, timer, clock, nanoTime, onClose);
+                    config.name(), memory, config.processors(), interruptControllers, 0, config.backendFilter()));
+            return new PcMachine(config, image, memory, vm, interruptControllers, timer, clock, nanoTime, onClose);
         } catch (MembackingException | RuntimeException e) {
             memory.close();
             throw e;
@@ -119,8 +126,29 @@ final class PcMachine implements Machine, Inspectable {
                 .build();
     }
 
-    private static boolean hasInterruptControllers(BootSource boot) {
-        return !(boot instanceof BootSource.Flat);
+    /** A kernel may do without them: it gets none where the backends that are there have none. */
+    private static boolean wantsInterruptControllers(MachineConfig config, List<BackendInfo> backends) {
+        if (!(config.boot() instanceof BootSource.Kernel)) {
+            return config.boot() instanceof BootSource.Firmware;
+        }
+        List<BackendInfo> usable = backends.stream()
+                .filter(backend -> backend.availability().usable())
+                .filter(backend -> config.backendFilter()
+                        .map(filter -> admits(filter, backend))
+                        .orElse(true))
+                .toList();
+        return usable.isEmpty()
+                || usable.stream().anyMatch(backend -> backend.capabilities().interruptControllers());
+    }
+
+    private static boolean admits(String filter, BackendInfo backend) {
+        Map<String, Object> properties = new HashMap<>(backend.capabilities().asProperties());
+        properties.put(PartitionBackend.NAME, backend.name());
+        try {
+            return FrameworkUtil.createFilter(filter).matches(properties);
+        } catch (InvalidSyntaxException e) {
+            throw new IllegalArgumentException("backend filter " + filter + " cannot be parsed", e);
+        }
     }
 
     @Override
@@ -167,7 +195,9 @@ final class PcMachine implements Machine, Inspectable {
                     vm.setProcessorState(processor, start.get());
                 }
             }
-            return new MachineRun(vm.start(pc), pc::flush);
+            // Without interrupt controllers nothing can start a kernel's other processors.
+            int running = interruptControllers || config.boot() instanceof BootSource.Flat ? vm.processors() : 1;
+            return new MachineRun(vm.start(pc, running), pc::flush);
         }
     }
 
@@ -186,7 +216,7 @@ final class PcMachine implements Machine, Inspectable {
     }
 
     private void setSerialInterrupt(boolean raised) {
-        if (!hasInterruptControllers(config.boot())) {
+        if (!interruptControllers) {
             return;
         }
         try {

@@ -73,6 +73,13 @@ final class MachineTest {
     }
 
     @Test
+    void kernelDoesWithoutInterruptControllersWhereNoBackendHasThem() throws Exception {
+        host.kvmLosesItsInterruptControllers();
+        RunResult result = run(create(kernel(GuestProgram.HELLO, "")));
+        assertEquals(33, result.code(), result + serial.toString(StandardCharsets.US_ASCII));
+    }
+
+    @Test
     void multibootKernelsLearnWhatTheirLoaderKnows() throws Exception {
         for (GuestProgram program : List.of(GuestProgram.MBINFO, GuestProgram.MBINFO64)) {
             serial.reset();

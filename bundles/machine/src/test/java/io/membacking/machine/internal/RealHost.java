@@ -1,10 +1,17 @@
 package io.membacking.machine.internal;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import io.membacking.error.BackendException;
 import io.membacking.host.linux.LinuxHostMemory;
 import io.membacking.mapping.internal.GuestMappingManagers;
 import io.membacking.memory.internal.GuestMemories;
+import io.membacking.partition.Availability;
+import io.membacking.partition.Capabilities;
+import io.membacking.partition.Partition;
+import io.membacking.partition.PartitionBackend;
+import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.kvm.KvmBackend;
 import io.membacking.region.internal.GuestRegionManagers;
 import io.membacking.vm.VirtualMachines;
@@ -70,6 +77,51 @@ final class RealHost implements AutoCloseable {
 
     void kvmReturns() {
         PlainBackends.arrive(virtualMachines, kvm);
+    }
+
+    /** In place of KVM comes the same without interrupt controllers. */
+    void kvmLosesItsInterruptControllers() {
+        kvmDeparts();
+        PlainBackends.arrive(virtualMachines, new WithoutInterruptControllers(kvm));
+    }
+
+    private record WithoutInterruptControllers(PartitionBackend kvm) implements PartitionBackend {
+        @Override
+        public String name() {
+            return "plain";
+        }
+
+        @Override
+        public Capabilities capabilities() {
+            Capabilities c = kvm.capabilities();
+            return new Capabilities(
+                    c.readOnlyMemory(),
+                    c.partialUnmap(),
+                    c.atomicReplace(),
+                    c.followsHostRemapping(),
+                    c.prefetch(),
+                    c.pin(),
+                    c.dirtyLog(),
+                    c.remoteProcess(),
+                    c.exactRip(),
+                    false,
+                    c.trace(),
+                    c.processors(),
+                    c.physicalAddressWidth(),
+                    c.maxMappings(),
+                    c.stateFormat());
+        }
+
+        @Override
+        public Availability availability() {
+            return kvm.availability();
+        }
+
+        @Override
+        public Partition createPartition(PartitionRequest request) throws BackendException {
+            assertFalse(request.interruptControllers(), request::toString);
+            return kvm.createPartition(request);
+        }
     }
 
     @Override
