@@ -237,7 +237,7 @@ public abstract class HostMemoryContract {
         try (AddressReservation space = host.reserve(8 * page, page);
                 Backing ram = shared("ram", 4)) {
             assertThrows(IllegalArgumentException.class, () -> space.map(pages(7, 2), ram, 0));
-            assertThrows(IllegalArgumentException.class, () -> space.map(pages(1L << 50, 1), ram, 0));
+            assertThrows(IllegalArgumentException.class, () -> space.map(MemoryRange.ofLength(1L << 60, page), ram, 0));
             assertThrows(IllegalArgumentException.class, () -> space.map(new MemoryRange(-2 * page, -page), ram, 0));
             assertThrows(IllegalArgumentException.class, () -> space.map(pages(0, 5), ram, 0));
             assertThrows(IllegalArgumentException.class, () -> space.map(pages(0, 1), ram, 4 * page));
