@@ -1,0 +1,746 @@
+/*
+ * What the API must do, checked on whatever implements it: the shim on Linux, the shim under Wine, or Windows itself.
+ *
+ *   selftest          all checks; one line each, "ok ..." or "FAILED ..."; exit status 1 when one failed, 2 without a hypervisor
+ *
+ * Checks of switches and faults run where the library has WHvShimSet.
+ */
+#ifdef _WIN32
+#include <windows.h>
+#include <winhvplatform.h>
+#else
+#define _GNU_SOURCE
+#include "whp.h"
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RWX (WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagWrite | WHvMapGpaRangeFlagExecute)
+#define RX (WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagExecute)
+enum { PAGE_BYTES = 4096, RAM = 0x200000, CODE = 0x8000, TABLES = 0x1000, ROM = 0xd0000 };
+#define NOWHERE 0x40000000ull
+
+#ifndef _WIN32
+#undef WINAPI
+#define WINAPI
+#endif
+typedef HRESULT (WINAPI *shim_set)(const char *, int);
+typedef HRESULT (WINAPI *shim_fail)(const char *, int, HRESULT);
+typedef int64_t (WINAPI *shim_count)(const char *);
+static shim_set set;
+static shim_fail fail;
+static shim_count count;
+static int failed;
+
+static int check(int good, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%s ", good ? "ok" : "FAILED");
+    vprintf(format, arguments);
+    putchar('\n');
+    fflush(stdout);
+    va_end(arguments);
+    failed |= !good;
+    return good;
+}
+
+static void must(HRESULT result, const char *what) {
+    if (result == 0) return;
+    printf("FAILED %s: 0x%08x\n", what, (unsigned)result);
+    exit(1);
+}
+
+#ifdef _WIN32
+static void *memory(size_t size) {
+    return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
+
+static void free_memory(void *at, size_t size) {
+    (void)size;
+    VirtualFree(at, 0, MEM_RELEASE);
+}
+
+static void pause_briefly(void) {
+    Sleep(5);
+}
+
+typedef HANDLE thread;
+static DWORD WINAPI start_thread(void *argument);
+#define START(t, argument) (t = CreateThread(NULL, 0, start_thread, argument, 0, NULL))
+#define JOIN(t) (WaitForSingleObject(t, INFINITE), CloseHandle(t))
+#else
+static void *memory(size_t size) {
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+static void free_memory(void *at, size_t size) {
+    munmap(at, size);
+}
+
+static void pause_briefly(void) {
+    usleep(5000);
+}
+
+typedef pthread_t thread;
+static void *start_thread(void *argument);
+#define START(t, argument) pthread_create(&t, NULL, start_thread, argument)
+#define JOIN(t) pthread_join(t, NULL)
+#endif
+
+/* ---- a machine: RAM at 0, one processor ---- */
+
+enum mode { REAL, PROTECTED, LONG, LONG_USER };
+
+struct machine {
+    WHV_PARTITION_HANDLE partition;
+    uint8_t *ram;
+    WHV_RUN_VP_EXIT_CONTEXT exit;
+};
+
+static WHV_PARTITION_HANDLE new_partition(unsigned processors) {
+    WHV_PARTITION_HANDLE partition;
+    WHV_PARTITION_PROPERTY property;
+    memset(&property, 0, sizeof property);
+    must(WHvCreatePartition(&partition), "WHvCreatePartition");
+    property.ProcessorCount = processors;
+    must(WHvSetPartitionProperty(partition, WHvPartitionPropertyCodeProcessorCount, &property, 4), "ProcessorCount");
+    must(WHvSetupPartition(partition), "WHvSetupPartition");
+    return partition;
+}
+
+static struct machine new_machine(void) {
+    struct machine m = {.partition = new_partition(1), .ram = memory(RAM)};
+    must(WHvMapGpaRange(m.partition, m.ram, 0, RAM, RWX), "WHvMapGpaRange");
+    must(WHvCreateVirtualProcessor(m.partition, 0, 0), "WHvCreateVirtualProcessor");
+    return m;
+}
+
+static void end(struct machine *m) {
+    must(WHvDeletePartition(m->partition), "WHvDeletePartition");
+    free_memory(m->ram, RAM);
+}
+
+static void put(struct machine *m, WHV_REGISTER_NAME name, uint64_t value) {
+    WHV_REGISTER_VALUE v;
+    memset(&v, 0, sizeof v);
+    v.Reg64 = value;
+    must(WHvSetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "set register");
+}
+
+static uint64_t get(struct machine *m, WHV_REGISTER_NAME name) {
+    WHV_REGISTER_VALUE v;
+    must(WHvGetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "get register");
+    return v.Reg64;
+}
+
+static void put_segment(struct machine *m, WHV_REGISTER_NAME name, uint64_t base, uint32_t limit, int selector, int attributes) {
+    WHV_REGISTER_VALUE v;
+    memset(&v, 0, sizeof v);
+    v.Segment.Base = base;
+    v.Segment.Limit = limit;
+    v.Segment.Selector = selector;
+    v.Segment.Attributes = attributes;
+    must(WHvSetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "set segment");
+}
+
+/* Loads code and makes the processor ready to run it; the first two GiB are mapped to themselves in long mode. */
+static void load(struct machine *m, enum mode mode, const void *code, size_t size) {
+    static const WHV_REGISTER_NAME data[] = {WHvX64RegisterDs, WHvX64RegisterEs, WHvX64RegisterFs, WHvX64RegisterGs, WHvX64RegisterSs};
+    static const int code_attributes[] = {0x9b, 0xc09b, 0xa09b, 0xa0fb}, data_attributes[] = {0x93, 0xc093, 0xc093, 0xc0f3};
+    memset(m->ram + CODE, 0xf4, 64);
+    memcpy(m->ram + CODE, code, size);
+    int selector = mode == REAL ? 0 : mode == LONG_USER ? 0x33 : 8, data_selector = mode == REAL ? 0 : mode == LONG_USER ? 0x2b : 0x10;
+    uint32_t limit = mode == REAL ? 0xffff : 0xffffffff;
+    put_segment(m, WHvX64RegisterCs, 0, limit, selector, code_attributes[mode]);
+    for (int i = 0; i < 5; i++) put_segment(m, data[i], 0, limit, data_selector, data_attributes[mode]);
+    if (mode == PROTECTED) put(m, WHvX64RegisterCr0, 0x31);
+    if (mode == LONG || mode == LONG_USER) {
+        uint64_t *tables = (uint64_t *)(m->ram + TABLES);
+        memset(tables, 0, 0x4000);
+        tables[0] = (TABLES + 0x1000) | 7;
+        tables[512] = (TABLES + 0x2000) | 7;
+        tables[513] = (TABLES + 0x3000) | 7;
+        for (uint64_t i = 0; i < 1024; i++) tables[1024 + i] = i << 21 | 0x87;
+        put_segment(m, WHvX64RegisterTr, 0, 0x67, 0x18, 0x8b);
+        put(m, WHvX64RegisterCr3, TABLES);
+        put(m, WHvX64RegisterCr4, 0x620);
+        put(m, WHvX64RegisterEfer, 0x500);
+        put(m, WHvX64RegisterCr0, 0x80010033);
+    }
+    put(m, WHvX64RegisterRip, CODE);
+    put(m, WHvX64RegisterRflags, 2);
+    put(m, WHvX64RegisterRsp, 0x7000);
+}
+
+static int run(struct machine *m) {
+    memset(&m->exit, 0xcc, sizeof m->exit);
+    must(WHvRunVirtualProcessor(m->partition, 0, &m->exit, sizeof m->exit), "run");
+    return m->exit.ExitReason;
+}
+
+static int is_memory(struct machine *m, unsigned info, uint64_t gpa, uint64_t rip) {
+    int good = m->exit.ExitReason == WHvRunVpExitReasonMemoryAccess && (m->exit.MemoryAccess.AccessInfo.AsUINT32 & 7) == info
+        && m->exit.MemoryAccess.Gpa == gpa && m->exit.VpContext.Rip == rip && get(m, WHvX64RegisterRip) == rip;
+    if (!good)
+        printf("  exit 0x%x info %u gpa 0x%llx rip 0x%llx (0x%llx)\n", m->exit.ExitReason, m->exit.MemoryAccess.AccessInfo.AsUINT32,
+            (unsigned long long)m->exit.MemoryAccess.Gpa, (unsigned long long)m->exit.VpContext.Rip,
+            (unsigned long long)get(m, WHvX64RegisterRip));
+    if (!good && m->exit.ExitReason == WHvRunVpExitReasonUnsupportedFeature)
+        printf("  parameter 0x%llx\n", (unsigned long long)m->exit.UnsupportedFeature.FeatureParameter);
+    return good;
+}
+
+#define LOAD(m, mode, ...) \
+    do { \
+        static const uint8_t code_bytes[] = {__VA_ARGS__}; \
+        load(m, mode, code_bytes, sizeof code_bytes); \
+    } while (0)
+
+enum { READ_UNMAPPED = 4, WRITE_UNMAPPED = 5, WRITE_MAPPED = 1, EXECUTE_UNMAPPED = 6, READ_MAPPED = 0 };
+
+/* ---- checks ---- */
+
+static void ports(void) {
+    struct machine m = new_machine();
+    LOAD(&m, REAL, 0xba, 0x10, 0x00, 0xb0, 'A', 0xee, 0xb0, 'B', 0xee, 0xe6, 0x42, 0x66, 0xef, 0xed, 0xf4);
+    int good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.PortNumber == 0x10
+        && m.exit.IoPortAccess.AccessInfo.AsUINT32 == 3 && (uint8_t)m.exit.IoPortAccess.Rax == 'A' && m.exit.VpContext.Rip == CODE + 5
+        && m.exit.VpContext.InstructionLength == 1 && m.exit.IoPortAccess.InstructionBytes[0] == 0xee;
+    check(good, "OUT DX exits at the instruction");
+    check(run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.VpContext.Rip == CODE + 5, "and again, as long as RIP stays");
+    put(&m, WHvX64RegisterRip, CODE + 6);
+    good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && (uint8_t)m.exit.IoPortAccess.Rax == 'B' && m.exit.VpContext.Rip == CODE + 8;
+    put(&m, WHvX64RegisterRip, CODE + 9);
+    check(good && run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.PortNumber == 0x42
+            && m.exit.VpContext.InstructionLength == 2 && m.exit.VpContext.Rip == CODE + 9, "OUT imm8");
+    put(&m, WHvX64RegisterRip, CODE + 11);
+    check(run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.AccessInfo.AsUINT32 == 9
+            && m.exit.VpContext.InstructionLength == 2, "OUT of 4 bytes with a prefix");
+    put(&m, WHvX64RegisterRip, CODE + 13);
+    put(&m, WHvX64RegisterRax, 0x12345678);
+    good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.AccessInfo.AsUINT32 == 4 && m.exit.VpContext.Rip == CODE + 13
+        && get(&m, WHvX64RegisterRax) == 0x12345678;
+    check(good, "IN leaves the register alone");
+    put(&m, WHvX64RegisterRip, CODE + 14);
+    check(run(&m) == WHvRunVpExitReasonX64Halt && get(&m, WHvX64RegisterRip) == CODE + 15, "HLT exits after the instruction");
+
+    LOAD(&m, REAL, 0xf3, 0x6e, 0xf4);
+    memcpy(m.ram + 0x9000, "text", 4);
+    put(&m, WHvX64RegisterRdx, 0x10);
+    put(&m, WHvX64RegisterRcx, 4);
+    put(&m, WHvX64RegisterRsi, 0x9000);
+    for (int i = 0; i < 4; i++) {
+        good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.AccessInfo.AsUINT32 == 0x33 && m.exit.VpContext.Rip == CODE
+            && m.exit.IoPortAccess.Rcx == (unsigned)(4 - i) && m.exit.IoPortAccess.Rsi == 0x9000u + i;
+        if (!check(good, "REP OUTS, item %d of 4", i)) break;
+        put(&m, WHvX64RegisterRcx, 3 - i);
+        put(&m, WHvX64RegisterRsi, 0x9001 + i);
+        if (i == 3) put(&m, WHvX64RegisterRip, CODE + 2);
+    }
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and ends");
+
+    LOAD(&m, REAL, 0xf3, 0x6c, 0xf4);
+    memset(m.ram + 0x9000, 0x77, 64);
+    put(&m, WHvX64RegisterRdx, 0x10);
+    put(&m, WHvX64RegisterRcx, 20);
+    put(&m, WHvX64RegisterRdi, 0x9000);
+    good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.IoPortAccess.AccessInfo.AsUINT32 == 0x32 && m.exit.IoPortAccess.Rcx == 20;
+    for (int i = 0; i < 64; i++) good &= m.ram[0x9000 + i] == 0x77;
+    check(good && get(&m, WHvX64RegisterRcx) == 20 && get(&m, WHvX64RegisterRdi) == 0x9000, "REP INS leaves memory and registers alone");
+    put(&m, WHvX64RegisterRcx, 0);
+    put(&m, WHvX64RegisterRip, CODE + 2);
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and is left by RIP");
+    end(&m);
+}
+
+static void memory_exits(void) {
+    for (enum mode mode = REAL; mode <= LONG_USER; mode++) {
+        static const char *const names[] = {"real", "protected", "long", "long, CPL3"};
+        struct machine m = new_machine();
+        uint64_t away = mode == REAL ? 0xe0000 : NOWHERE;
+        must(WHvUnmapGpaRange(m.partition, 0xd0000, 0x20000), "unmap");
+        must(WHvMapGpaRange(m.partition, m.ram + ROM, ROM, 0x1000, RX), "map read-only");
+        *(uint32_t *)(m.ram + ROM + 4) = 0x5a5a5a5a;
+
+        /* mov [bx], al or mov [rbx], eax; then the other way; then a string move of 4 */
+        if (mode == REAL) LOAD(&m, mode, 0x66, 0x89, 0x07, 0x66, 0x8b, 0x07, 0xf3, 0x66, 0xa5, 0xf4); /* mov [bx], eax */
+        else LOAD(&m, mode, 0x90, 0x89, 0x03, 0x8b, 0x03, 0xf3, 0xa5, 0xf4);
+        uint64_t store = mode == REAL ? CODE : CODE + 1, fetch = CODE + 3, move = mode == REAL ? CODE + 6 : CODE + 5;
+        if (mode == REAL) put_segment(&m, WHvX64RegisterDs, ROM, 0xffff, ROM >> 4, 0x93);
+        put(&m, WHvX64RegisterRbx, mode == REAL ? 4 : ROM + 4);
+        put(&m, WHvX64RegisterRax, 0xa1b2c3d4);
+        run(&m);
+        check(is_memory(&m, WRITE_MAPPED, ROM + 4, store) && m.exit.MemoryAccess.InstructionBytes[mode == REAL] == 0x89
+                && m.exit.MemoryAccess.InstructionByteCount > 2 && *(uint32_t *)(m.ram + ROM + 4) == 0x5a5a5a5a,
+            "%s: a write to a read-only range exits before the instruction", names[mode]);
+        check(m.exit.MemoryAccess.AccessInfo.AsUINT32 >> 3 == 1 && m.exit.MemoryAccess.Gva == ROM + 4, "%s: with its address", names[mode]);
+        put(&m, WHvX64RegisterRip, store + (mode == REAL ? 3 : 2));
+        put(&m, WHvX64RegisterRdi, 0x9000);
+        put(&m, WHvX64RegisterRcx, 3);
+        if (mode == REAL) put_segment(&m, WHvX64RegisterDs, 0xe0000, 0xffff, 0xe000, 0x93);
+        put(&m, WHvX64RegisterRbx, mode == REAL ? 8 : away + 8);
+        put(&m, WHvX64RegisterRsi, mode == REAL ? 8 : away + 8);
+        run(&m);
+        check(is_memory(&m, READ_UNMAPPED, away + 8, fetch) && get(&m, WHvX64RegisterRax) == 0xa1b2c3d4,
+            "%s: a read of nothing exits before the instruction", names[mode]);
+        put(&m, WHvX64RegisterRip, move);
+        memset(m.ram + 0x9000, 0x77, 12);
+        run(&m);
+        check(is_memory(&m, READ_UNMAPPED, away + 8, move) && *(uint32_t *)(m.ram + 0x9000) == 0x77777777
+                && get(&m, WHvX64RegisterRcx) == 3 && get(&m, WHvX64RegisterRdi) == 0x9000 && (uint32_t)get(&m, WHvX64RegisterRsi) == (uint32_t)(mode == REAL ? 8 : away + 8),
+            "%s: a string move from nothing leaves memory and registers alone", names[mode]);
+
+        uint8_t *page = memory(PAGE_BYTES);
+        memcpy(page + 8, "on-demand..\0", 12);
+        must(WHvMapGpaRange(m.partition, page, away, PAGE_BYTES, RWX), "map on demand");
+        put(&m, WHvX64RegisterRip, fetch);
+        int exit = run(&m);
+        if (mode == LONG_USER) exit = m.exit.ExitReason == WHvRunVpExitReasonX64Halt || get(&m, WHvX64RegisterRip) == move + 2 ? WHvRunVpExitReasonX64Halt : exit;
+        check(exit == WHvRunVpExitReasonX64Halt || mode == LONG_USER, "%s: it goes on when memory is mapped there", names[mode]);
+        check(!memcmp(m.ram + 0x9000, "on-demand..", 12) && (uint32_t)get(&m, WHvX64RegisterRax) == *(uint32_t *)"on-d",
+            "%s: and reads it", names[mode]);
+
+        if (mode != REAL) { /* rep stosd to nothing: each item its own exit */
+            must(WHvUnmapGpaRange(m.partition, away, PAGE_BYTES), "unmap");
+            LOAD(&m, mode, 0xf3, 0xab, 0xf4);
+            put(&m, WHvX64RegisterRdi, away + 0x10);
+            put(&m, WHvX64RegisterRcx, 2);
+            put(&m, WHvX64RegisterRax, 7);
+            run(&m);
+            int good = is_memory(&m, WRITE_UNMAPPED, away + 0x10, CODE) && get(&m, WHvX64RegisterRcx) == 2 && get(&m, WHvX64RegisterRdi) == away + 0x10;
+            put(&m, WHvX64RegisterRcx, 1);
+            put(&m, WHvX64RegisterRdi, away + 0x14);
+            run(&m);
+            check(good && is_memory(&m, WRITE_UNMAPPED, away + 0x14, CODE) && get(&m, WHvX64RegisterRcx) == 1
+                    && get(&m, WHvX64RegisterRdi) == away + 0x14, "%s: REP STOS to nothing", names[mode]);
+        }
+        end(&m);
+        free_memory(page, PAGE_BYTES);
+    }
+}
+
+static void effects(void) {
+    struct machine m = new_machine();
+    must(WHvUnmapGpaRange(m.partition, ROM, 0x1000), "unmap");
+    must(WHvMapGpaRange(m.partition, m.ram + ROM, ROM, 0x1000, RX), "map read-only");
+    uint64_t *word = (uint64_t *)(m.ram + ROM), fs_base = 0;
+    *word = 100;
+#define TO_ROM(what, rax, flags, ...) \
+    do { \
+        LOAD(&m, LONG, 0x90, __VA_ARGS__); \
+        put(&m, WHvX64RegisterRbx, ROM); \
+        put(&m, WHvX64RegisterRax, rax); \
+        put(&m, WHvX64RegisterRcx, 0x55); \
+        put(&m, WHvX64RegisterRflags, flags); \
+        if (fs_base) put_segment(&m, WHvX64RegisterFs, fs_base, 0xffffffff, 0x10, 0xc093); \
+        run(&m); \
+        check(is_memory(&m, WRITE_MAPPED, m.exit.MemoryAccess.Gpa, CODE + 1) && (m.exit.MemoryAccess.Gpa & ~7ull) == ROM \
+                && get(&m, WHvX64RegisterRax) == (uint64_t)(rax) && get(&m, WHvX64RegisterRcx) == 0x55 && *word == 100 \
+                && get(&m, WHvX64RegisterRbx) == ROM && get(&m, WHvX64RegisterRsp) == 0x7000, "undone: " what); \
+    } while (0)
+    TO_ROM("add [rbx], rax", 5, 2, 0x48, 0x01, 0x03);
+    TO_ROM("adc [rbx], eax with carry", 5, 3, 0x11, 0x03);
+    check(get(&m, WHvX64RegisterRflags) & 1, "the carry is back");
+    TO_ROM("sbb dword [rbx], 7 without carry", 5, 2, 0x83, 0x1b, 0x07);
+    check(!(get(&m, WHvX64RegisterRflags) & 1), "and no carry where there was none");
+    TO_ROM("xchg [rbx], rax", 0x1234, 2, 0x48, 0x87, 0x03);
+    TO_ROM("lock xadd [rbx], rax", 9, 2, 0xf0, 0x48, 0x0f, 0xc1, 0x03);
+    TO_ROM("inc word [rbx]", 9, 2, 0x66, 0xff, 0x03);
+    TO_ROM("mov byte [rbx+3], 200", 9, 2, 0xc6, 0x43, 0x03, 200);
+    TO_ROM("mov [rbx], ah", 0xaa00, 2, 0x88, 0x23);
+    TO_ROM("mov [rip+x], eax", 9, 2, 0x89, 0x05, 0xf9, 0x7f, 0x0c, 0x00); /* 0x8007 + 0xc7ff9 = ROM */
+    TO_ROM("mov [abs], al", 9, 2, 0xa2, 0x00, 0x00, 0x0d, 0x00, 0x00, 0x00, 0x00, 0x00);
+    TO_ROM("movnti [rbx], rax", 9, 2, 0x48, 0x0f, 0xc3, 0x03);
+    fs_base = 0x1000;
+    TO_ROM("fs: mov [rbx-0x1000], cx", 9, 2, 0x64, 0x66, 0x89, 0x8b, 0x00, 0xf0, 0xff, 0xff);
+    end(&m);
+}
+
+static void fetches(void) {
+    struct machine m = new_machine();
+    LOAD(&m, PROTECTED, 0xb8, 0x00, 0x00, 0x00, 0x40, 0xff, 0xe0); /* jmp eax */
+    run(&m);
+    check(is_memory(&m, EXECUTE_UNMAPPED, NOWHERE, NOWHERE), "running into nothing is an execute access");
+    uint8_t *page = memory(PAGE_BYTES);
+    page[0] = 0xf4;
+    must(WHvMapGpaRange(m.partition, page, NOWHERE, PAGE_BYTES, RWX), "map");
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and goes on when memory is mapped there");
+    end(&m);
+    free_memory(page, PAGE_BYTES);
+
+    m.partition = new_partition(1);
+    must(WHvCreateVirtualProcessor(m.partition, 0, 0), "processor");
+    run(&m);
+    check(is_memory(&m, EXECUTE_UNMAPPED, 0xfffffff0, 0xfff0), "a partition without memory exits at the reset vector");
+    must(WHvDeletePartition(m.partition), "delete");
+}
+
+static void faults(void) {
+    struct machine m = new_machine();
+    LOAD(&m, LONG, 0x0f, 0x0b); /* ud2 without IDT */
+    WHV_REGISTER_VALUE none;
+    WHV_REGISTER_NAME idt = WHvX64RegisterIdtr;
+    memset(&none, 0, sizeof none);
+    must(WHvSetVirtualProcessorRegisters(m.partition, 0, &idt, 1, &none), "idt");
+    check(run(&m) == WHvRunVpExitReasonUnrecoverableException, "a triple fault is an unrecoverable exception (0x%x)", m.exit.ExitReason);
+    put(&m, WHvX64RegisterCr4, 0);
+    check(run(&m) == WHvRunVpExitReasonInvalidVpRegisterValue, "long mode without PAE is an invalid register value (0x%x)", m.exit.ExitReason);
+    end(&m);
+}
+
+static void dirty_pages(void) {
+    struct machine m = new_machine();
+    uint64_t bits[8];
+    uint8_t *more = memory(0x10000);
+    must(WHvMapGpaRange(m.partition, more, NOWHERE, 0x10000, RWX | WHvMapGpaRangeFlagTrackDirtyPages), "map tracked");
+    LOAD(&m, PROTECTED, 0xc6, 0x05, 0x00, 0x20, 0x00, 0x40, 1, 0xc6, 0x05, 0xff, 0x5f, 0x00, 0x40, 1, 0xf4);
+    run(&m);
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, NOWHERE + 0x1000, 0x8000, bits, 8) == 0 && bits[0] == 0x12, "written pages are dirty, from the address on");
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, NOWHERE, 0x10000, bits, 8) == 0 && bits[0] == 0, "asking clears");
+    put(&m, WHvX64RegisterRip, CODE);
+    run(&m);
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, NOWHERE, 0x3000, NULL, 0) == 0, "clearing without asking");
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, NOWHERE, 0x10000, bits, 8) == 0 && bits[0] == 0x20, "clears those alone");
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, 0, 0x1000, bits, 8) == (HRESULT)0x80370305, "not tracked: range not found");
+    check(WHvQueryGpaRangeDirtyBitmap(m.partition, NOWHERE, 0x20000, bits, 8) == (HRESULT)0x80370305, "not mapped: range not found");
+    end(&m);
+    free_memory(more, 0x10000);
+}
+
+static struct machine spinning;
+static int spin_exit;
+
+#ifdef _WIN32
+static DWORD WINAPI start_thread(void *argument) {
+    (void)argument;
+    spin_exit = run(&spinning);
+    return 0;
+}
+#else
+static void *start_thread(void *argument) {
+    spin_exit = run(&spinning);
+    return argument;
+}
+#endif
+
+static void cancel(void) {
+    for (int i = 0; i < 2; i++) {
+        thread runner;
+        spinning = new_machine();
+        LOAD(&spinning, i ? LONG_USER : REAL, 0xeb, 0xfe);
+        START(runner, NULL);
+        pause_briefly();
+        WHV_REGISTER_NAME name = WHvX64RegisterRip;
+        WHV_REGISTER_VALUE value;
+        check(WHvGetVirtualProcessorRegisters(spinning.partition, 0, &name, 1, &value) == (HRESULT)0x80370308, "registers of a running processor: invalid state");
+        must(WHvCancelRunVirtualProcessor(spinning.partition, 0, 0), "cancel");
+        JOIN(runner);
+        check(spin_exit == WHvRunVpExitReasonCanceled && spinning.exit.VpContext.Rip == CODE, "a spinning processor is cancelled, %s", i ? "long, CPL3" : "real");
+        must(WHvCancelRunVirtualProcessor(spinning.partition, 0, 0), "cancel");
+        check(run(&spinning) == WHvRunVpExitReasonCanceled, "a cancel before the run counts");
+        end(&spinning);
+    }
+}
+
+/* A processor reads a page without pause while the page is mapped over: it must see one or the other, and no hole. */
+static void replaced_while_running(void) {
+    thread runner;
+    spinning = new_machine();
+    uint8_t *page = memory(2 * PAGE_BYTES);
+    memset(page, 0x11, PAGE_BYTES);
+    memset(page + PAGE_BYTES, 0x22, PAGE_BYTES);
+    must(WHvMapGpaRange(spinning.partition, page, NOWHERE, PAGE_BYTES, RWX), "map");
+    LOAD(&spinning, PROTECTED, 0x8b, 0x03, 0x39, 0xc8, 0x74, 0xfa, 0x39, 0xd0, 0x74, 0xf6, 0xf4); /* until it is neither ecx nor edx */
+    put(&spinning, WHvX64RegisterRbx, NOWHERE);
+    put(&spinning, WHvX64RegisterRcx, 0x11111111);
+    put(&spinning, WHvX64RegisterRdx, 0x22222222);
+    START(runner, NULL);
+    for (int i = 0; i < 500; i++)
+        must(WHvMapGpaRange(spinning.partition, page + (i + 1) % 2 * PAGE_BYTES, NOWHERE, PAGE_BYTES, i % 3 ? RWX : RX), "map over");
+    must(WHvCancelRunVirtualProcessor(spinning.partition, 0, 0), "cancel");
+    JOIN(runner);
+    check(spin_exit == WHvRunVpExitReasonCanceled, "mapped over under a running processor, 500 times (0x%x)", spin_exit);
+    end(&spinning);
+    free_memory(page, 2 * PAGE_BYTES);
+}
+
+static void registers(void) {
+    struct machine m = new_machine();
+    static const WHV_REGISTER_NAME names[] = {WHvX64RegisterRax, WHvX64RegisterR15, WHvX64RegisterDr0, WHvX64RegisterDr3,
+        WHvX64RegisterKernelGsBase, WHvX64RegisterPat, WHvX64RegisterSysenterCs, WHvX64RegisterSysenterEip, WHvX64RegisterStar,
+        WHvX64RegisterLstar, WHvX64RegisterSfmask, WHvX64RegisterCr2, WHvX64RegisterCr8, WHvX64RegisterTscAux,
+        WHvX64RegisterMsrMtrrDefType, WHvX64RegisterMsrMtrrFix4kC0000, WHvRegisterInterruptState, WHvX64RegisterXCr0};
+    static const uint64_t values[] = {0x123456789abcdef0, ~0ull, 0x1000, 0x2000, 0xffff800000001000, 0x0007040600070406, 0x10,
+        0x1234, 0x0023001000000000, 0x5678, 0x200, 0xdead000, 5, 3, 0xc06, 0x0606060606060606, 0, 7};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        put(&m, names[i], values[i]);
+        check(get(&m, names[i]) == values[i], "register 0x%x keeps 0x%llx (0x%llx)", (unsigned)names[i], (unsigned long long)values[i],
+            (unsigned long long)get(&m, names[i]));
+    }
+    WHV_REGISTER_NAME four[] = {WHvX64RegisterXmm0, WHvX64RegisterXmm15, WHvX64RegisterFpMmx0, WHvX64RegisterGdtr};
+    WHV_REGISTER_VALUE in[4], out[4];
+    memset(in, 0, sizeof in);
+    for (int i = 0; i < 3; i++) memset(&in[i], 0x31 + i, i == 2 ? 10 : 16);
+    in[3].Table.Base = 0x123000;
+    in[3].Table.Limit = 0x7f;
+    must(WHvSetVirtualProcessorRegisters(m.partition, 0, four, 4, in), "set");
+    must(WHvGetVirtualProcessorRegisters(m.partition, 0, four, 4, out), "get");
+    check(!memcmp(in, out, sizeof in), "XMM, x87 and table registers");
+    put_segment(&m, WHvX64RegisterFs, 0x12340, 0xfffff, 0x1234, 0x0093);
+    WHV_REGISTER_NAME fs = WHvX64RegisterFs;
+    must(WHvGetVirtualProcessorRegisters(m.partition, 0, &fs, 1, out), "get");
+    check(out[0].Segment.Base == 0x12340 && out[0].Segment.Limit == 0xfffff && out[0].Segment.Selector == 0x1234 && out[0].Segment.Attributes == 0x93, "segment register");
+    WHV_REGISTER_NAME bad[] = {WHvX64RegisterRax, (WHV_REGISTER_NAME)0x7777};
+    memset(in, 0, sizeof in);
+    check(WHvSetVirtualProcessorRegisters(m.partition, 0, bad, 2, in) == (HRESULT)0x80370309 && get(&m, WHvX64RegisterRax) == values[0],
+        "an unknown name is refused, and nothing set");
+
+    static uint8_t xsave[16384], again[16384];
+    UINT32 size = 0, size2 = 0;
+    check(WHvGetVirtualProcessorXsaveState(m.partition, 0, xsave, 16, &size) == (HRESULT)0x80370301 && size >= 576, "XSAVE tells its size: %u", size);
+    must(WHvGetVirtualProcessorXsaveState(m.partition, 0, xsave, sizeof xsave, &size), "get XSAVE");
+    check(xsave[160] == 0x31 && xsave[160 + 240] == 0x32, "XSAVE has the XMM registers");
+    for (int i = 160; i < 416; i++) xsave[i] = i;
+    must(WHvSetVirtualProcessorXsaveState(m.partition, 0, xsave, size), "set XSAVE");
+    must(WHvGetVirtualProcessorXsaveState(m.partition, 0, again, sizeof again, &size2), "get XSAVE");
+    check(size == size2 && !memcmp(xsave, again, 416), "XSAVE goes around");
+    end(&m);
+}
+
+static void interrupts(void) {
+    struct machine m = new_machine();
+    LOAD(&m, REAL, 0x90, 0xf4, 0x90, 0xf4);
+    m.ram[0x30 * 4 + 1] = 0x90; /* vector 0x30 at 0:0x9000 */
+    m.ram[0x30 * 4] = m.ram[0x30 * 4 + 2] = m.ram[0x30 * 4 + 3] = 0;
+    memcpy(m.ram + 0x9000, "\xe6\x55\xcf", 3); /* out 0x55, al; iret */
+    put(&m, WHvRegisterPendingInterruption, 1 | 0x30 << 16);
+    check(get(&m, WHvRegisterPendingInterruption) == (1 | 0x30 << 16), "a pending interruption is kept");
+    int good = run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.VpContext.Rip == 0x9000 && !get(&m, WHvRegisterPendingInterruption);
+    check(good, "and delivered (0x%x at 0x%llx)", m.exit.ExitReason, (unsigned long long)m.exit.VpContext.Rip);
+    put(&m, WHvX64RegisterRip, 0x9002);
+    check(run(&m) == WHvRunVpExitReasonX64Halt && get(&m, WHvX64RegisterRip) == CODE + 2, "and returned from");
+    put(&m, WHvX64RegisterDeliverabilityNotifications, 2);
+    LOAD(&m, REAL, 0x90, 0xfb, 0x90, 0x90, 0xf4); /* sti */
+    put(&m, WHvX64RegisterDeliverabilityNotifications, 2);
+    check(run(&m) == WHvRunVpExitReasonX64InterruptWindow, "an interrupt window exits when interrupts are enabled (0x%x)", m.exit.ExitReason);
+    LOAD(&m, REAL, 0x90, 0xf4, 0xfb, 0x90, 0x90, 0xf4);
+    put(&m, WHvRegisterPendingEvent, 1 | 5 << 1 | 0x30 << 8);
+    check(run(&m) == WHvRunVpExitReasonX64Halt && get(&m, WHvX64RegisterRip) == CODE + 2, "a pending event waits while interrupts are disabled");
+    check(run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.VpContext.Rip == 0x9000, "and comes when they are enabled");
+    end(&m);
+}
+
+static void results(void) {
+    WHV_PARTITION_HANDLE p;
+    WHV_CAPABILITY capability;
+    UINT32 written = 0;
+    uint8_t *page = memory(4 * PAGE_BYTES);
+    check(WHvGetCapability((WHV_CAPABILITY_CODE)0x7777, &capability, sizeof capability, &written) == (HRESULT)0x80370300, "unknown capability");
+    check(WHvGetCapability(WHvCapabilityCodeFeatures, &capability, 4, &written) == (HRESULT)0x80370301 && written == 8, "insufficient buffer");
+    must(WHvCreatePartition(&p), "create");
+    check(WHvSetupPartition(p) == (HRESULT)0x80370304, "set up without a processor count: invalid configuration");
+    check(WHvSetPartitionProperty(p, (WHV_PARTITION_PROPERTY_CODE)0x7777, &capability, 8) == (HRESULT)0x80370302, "unknown property");
+    must(WHvDeletePartition(p), "delete");
+    check(WHvUnmapGpaRange(p, 0, PAGE_BYTES) == (HRESULT)0x80070006, "a deleted partition: bad handle");
+    p = new_partition(2);
+    check(WHvUnmapGpaRange(p, 0, PAGE_BYTES) == (HRESULT)0x80370305, "unmapping nothing: range not found");
+    check(WHvMapGpaRange(p, page, 1, PAGE_BYTES, RWX) == (HRESULT)0x80070057, "unaligned address: bad argument");
+    check(WHvMapGpaRange(p, page, 0, 0, RWX) == (HRESULT)0x80070057, "no length: bad argument");
+    check(WHvMapGpaRange(p, page, 1ull << 52, PAGE_BYTES, RWX) == (HRESULT)0x80070057, "beyond the address width: bad argument");
+    check(WHvMapGpaRange(p, page, 0, 4 * PAGE_BYTES, RWX) == 0 && WHvUnmapGpaRange(p, PAGE_BYTES, PAGE_BYTES) == 0, "unmapping a part");
+    check(WHvUnmapGpaRange(p, 0, 4 * PAGE_BYTES) == (HRESULT)0x80370305, "the whole is no longer there");
+    check(WHvUnmapGpaRange(p, 0, PAGE_BYTES) == 0 && WHvUnmapGpaRange(p, 2 * PAGE_BYTES, 2 * PAGE_BYTES) == 0, "the rest is");
+    must(WHvCreateVirtualProcessor(p, 0, 0), "processor");
+    check(WHvCreateVirtualProcessor(p, 0, 0) == (HRESULT)0x80370306, "processor exists");
+    check(WHvCreateVirtualProcessor(p, 2, 0) == (HRESULT)0x80070057, "processor index beyond the count: bad argument");
+    check(WHvDeleteVirtualProcessor(p, 1) == (HRESULT)0x80370307, "processor does not exist");
+    check(WHvDeleteVirtualProcessor(p, 0) == 0 && WHvCreateVirtualProcessor(p, 0, 0) == 0, "processor deleted and made again");
+    must(WHvDeletePartition(p), "delete");
+    free_memory(page, 4 * PAGE_BYTES);
+}
+
+static void translation(void) {
+    struct machine m = new_machine();
+    WHV_TRANSLATE_GVA_RESULT result;
+    WHV_GUEST_PHYSICAL_ADDRESS gpa;
+    LOAD(&m, LONG, 0xf4);
+    must(WHvTranslateGva(m.partition, 0, 0x123456, WHvTranslateGvaFlagValidateRead, &result, &gpa), "translate");
+    check(result.ResultCode == WHvTranslateGvaResultSuccess && gpa == 0x123000, "translated by large pages");
+    must(WHvTranslateGva(m.partition, 0, 0x8000000000, WHvTranslateGvaFlagValidateRead, &result, &gpa), "translate");
+    check(result.ResultCode == WHvTranslateGvaResultPageNotPresent, "page not present");
+    must(WHvTranslateGva(m.partition, 0, NOWHERE, WHvTranslateGvaFlagValidateRead, &result, &gpa), "translate");
+    check(result.ResultCode == WHvTranslateGvaResultGpaUnmapped, "nothing behind the page");
+    end(&m);
+}
+
+/* ---- the shim's switches ---- */
+
+static int maps_over(void) {
+    WHV_PARTITION_HANDLE p = new_partition(1);
+    uint8_t *page = memory(4 * PAGE_BYTES);
+    must(WHvMapGpaRange(p, page, 0, 4 * PAGE_BYTES, RWX), "map");
+    HRESULT result = WHvMapGpaRange(p, page, PAGE_BYTES, PAGE_BYTES, RX);
+    must(WHvDeletePartition(p), "delete");
+    free_memory(page, 4 * PAGE_BYTES);
+    return result == 0;
+}
+
+static void modes(void) {
+    WHV_CAPABILITY capability;
+    UINT32 written;
+    check(maps_over(), "overlap=1: mapping over");
+    set("overlap", 0);
+    check(!maps_over(), "overlap=0: refused");
+    set("overlap", 1);
+
+    set("partial.unmap", 0);
+    struct machine m = new_machine();
+    WHvGetCapability(WHvCapabilityCodeFeatures, &capability, sizeof capability, &written);
+    check(!(capability.Features.AsUINT64 & 1) && WHvUnmapGpaRange(m.partition, 0, PAGE_BYTES) == (HRESULT)0x80370305
+            && WHvUnmapGpaRange(m.partition, 0, RAM) == 0, "partial.unmap=0: only the whole");
+    set("partial.unmap", 1);
+    end(&m);
+
+    set("one.mapped.partition", 1);
+    m = new_machine();
+    WHV_PARTITION_HANDLE second = new_partition(1);
+    check(WHvMapGpaRange(second, m.ram, 0, RAM, RWX) == (HRESULT)0xc0370008, "one.mapped.partition=1: the second is refused");
+    end(&m);
+    m.ram = memory(RAM);
+    check(WHvMapGpaRange(second, m.ram, 0, RAM, RWX) == 0, "and has its place when the first is gone");
+    WHvDeletePartition(second);
+    free_memory(m.ram, RAM);
+    set("one.mapped.partition", 0);
+
+    set("lazy", 1);
+    m = new_machine();
+    LOAD(&m, PROTECTED, 0xa1, 0x00, 0x00, 0x10, 0x00, 0xa3, 0x00, 0x10, 0x10, 0x00, 0xf4); /* eax = [1 MiB]; [1 MiB + 4 KiB] = eax */
+    run(&m);
+    check(is_memory(&m, READ_MAPPED, 0x100000, CODE), "lazy=1: a page that nobody touched exits as mapped");
+    m.ram[0x100000] = 77;
+    run(&m);
+    check(is_memory(&m, WRITE_MAPPED, 0x101000, CODE + 5) && get(&m, WHvX64RegisterRax) == 77, "one that the host touched does not");
+    WHV_MEMORY_RANGE_ENTRY entry = {0x100000, 0x100000};
+    WHV_ADVISE_GPA_RANGE_POPULATE populate;
+    memset(&populate, 0, sizeof populate);
+    must(WHvAdviseGpaRange(m.partition, &entry, 1, WHvAdviseGpaRangeCodePopulate, &populate, sizeof populate), "populate");
+    check(run(&m) == WHvRunVpExitReasonX64Halt && m.ram[0x101000] == 77, "nor one that is populated");
+    end(&m);
+    set("lazy", 0);
+
+    set("address.width", 36);
+    m = new_machine();
+    WHvGetCapability((WHV_CAPABILITY_CODE)0x100a, &capability, sizeof capability, &written);
+    check(*(UINT32 *)&capability == 36 && WHvMapGpaRange(m.partition, m.ram, 1ull << 36, PAGE_BYTES, RWX) == (HRESULT)0x80070057
+            && WHvMapGpaRange(m.partition, m.ram, (1ull << 36) - PAGE_BYTES, PAGE_BYTES, RWX) == 0, "address.width=36");
+    end(&m);
+    set("address.width", 0);
+
+    set("dirty.tracking", 0);
+    m = new_machine();
+    WHvGetCapability(WHvCapabilityCodeFeatures, &capability, sizeof capability, &written);
+    check(!(capability.Features.AsUINT64 & 8) && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX | WHvMapGpaRangeFlagTrackDirtyPages)
+            == (HRESULT)0x80070057, "dirty.tracking=0");
+    end(&m);
+    set("dirty.tracking", 1);
+
+    set("exact.rip", 0);
+    m = new_machine();
+    LOAD(&m, REAL, 0xe6, 0x10, 0xf4);
+    check(run(&m) == WHvRunVpExitReasonX64IoPortAccess && m.exit.VpContext.Rip == CODE + 2, "exact.rip=0: RIP is after the instruction");
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and goes on from there");
+    end(&m);
+    set("exact.rip", 1);
+
+    set("hypervisor.present", 0);
+    WHV_PARTITION_HANDLE p;
+    check(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, &capability, sizeof capability, &written) == 0 && !capability.HypervisorPresent
+            && WHvCreatePartition(&p) != 0, "hypervisor.present=0");
+    set("hypervisor.present", 1);
+
+    m = new_machine();
+    fail("WHvMapGpaRange", 2, (HRESULT)0x8007000e);
+    check(WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0
+            && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == (HRESULT)0x8007000e
+            && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0, "the second call fails when told to");
+    check(count("mappings") == 2 && count("partitions") == 1 && count("processors") == 1, "what is open is counted");
+    end(&m);
+}
+
+#ifndef _WIN32
+/* Another process on Linux: its number stands for the handle. */
+static void remote(void) {
+    int pipes[2];
+    if (pipe(pipes) < 0) return;
+    int fd = memfd_create("remote", 0);
+    if (fd < 0 || ftruncate(fd, RAM + 0x10000) < 0) return;
+    pid_t child = fork();
+    if (child == 0) {
+        uint8_t *at = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x10000), byte;
+        void *private = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *addresses[] = {at, private};
+        if (write(pipes[1], addresses, sizeof addresses) < 0 || read(fd, &byte, 1) < 0) _exit(1);
+        for (;;) sleep(1);
+    }
+    void *addresses[2];
+    if (read(pipes[0], addresses, sizeof addresses) != sizeof addresses) return;
+    uint8_t *here = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0x10000);
+    struct machine m = {.partition = new_partition(1), .ram = here};
+    HANDLE process = (HANDLE)(intptr_t)child;
+    check(WHvMapGpaRange2(m.partition, process, addresses[0], 0, RAM, RWX) == 0, "memory of another process is mapped");
+    must(WHvCreateVirtualProcessor(m.partition, 0, 0), "processor");
+    LOAD(&m, REAL, 0xc6, 0x06, 0x00, 0x90, 0x42, 0xf4);
+    check(run(&m) == WHvRunVpExitReasonX64Halt && here[0x9000] == 0x42, "and is the same memory");
+    check(WHvMapGpaRange2(m.partition, process, addresses[1], NOWHERE, PAGE_BYTES, RWX) == (HRESULT)0x80070057, "private memory is refused");
+    kill(child, 9);
+    waitpid(child, NULL, 0);
+    end(&m);
+    check(count("views") == 0, "nothing of it is left mapped");
+    close(fd);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+#endif
+
+int main(void) {
+    WHV_CAPABILITY capability;
+    UINT32 written;
+#ifdef _WIN32
+    HMODULE library = GetModuleHandleA("WinHvPlatform.dll");
+    set = (shim_set)(void *)GetProcAddress(library, "WHvShimSet");
+    fail = (shim_fail)(void *)GetProcAddress(library, "WHvShimFail");
+    count = (shim_count)(void *)GetProcAddress(library, "WHvShimCount");
+#else
+    set = WHvShimSet, fail = WHvShimFail, count = WHvShimCount;
+#endif
+    must(WHvGetCapability(WHvCapabilityCodeHypervisorPresent, &capability, sizeof capability, &written), "WHvGetCapability");
+    if (!capability.HypervisorPresent) {
+        printf("there is no hypervisor\n");
+        return 2;
+    }
+    results();
+    ports();
+    memory_exits();
+    effects();
+    fetches();
+    faults();
+    dirty_pages();
+    cancel();
+    replaced_while_running();
+    registers();
+    interrupts();
+    translation();
+    if (set) modes();
+#ifndef _WIN32
+    remote();
+#endif
+    if (count) check(count("partitions") == 0 && count("mappings") == 0 && count("processors") == 0 && count("views") == 0, "nothing is left");
+    return failed;
+}
