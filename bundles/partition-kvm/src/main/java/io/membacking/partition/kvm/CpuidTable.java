@@ -1,19 +1,24 @@
 package io.membacking.partition.kvm;
 
 import com.sun.jna.Memory;
+import io.membacking.partition.CpuModel;
+import io.membacking.partition.ProcessorState.VectorState;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
-/**
- * The processor that a guest sees, as CPUID tells it: for now all that the host's KVM supports. A model that several hosts, or
- * several hypervisors, have in common would be made here. Immutable.
- */
+/** The processor that a guest sees, as CPUID tells it: all that the host's KVM supports, or a model asked for. Immutable. */
 record CpuidTable(List<Leaf> leaves) {
     /** One answer of CPUID. */
-    record Leaf(int function, int index, int flags, int eax, int ebx, int ecx, int edx) {}
+    record Leaf(int function, int index, int flags, int eax, int ebx, int ecx, int edx) {
+        private Leaf with(int newEax, int newEbx, int newEcx, int newEdx) {
+            return new Leaf(function, index, flags, newEax, newEbx, newEcx, newEdx);
+        }
+    }
 
     private static final int LEAF_FEATURES = 1;
     private static final int LEAF_TOPOLOGY = 0xb;
+    private static final int LEAF_XSAVE = 0xd;
     private static final int LEAF_TOPOLOGY_V2 = 0x1f;
     private static final int LEAF_ADDRESS_SIZES = 0x80000008;
     private static final int LEAF_AMD_TOPOLOGY = 0x8000001e;
@@ -27,6 +32,34 @@ record CpuidTable(List<Leaf> leaves) {
 
     CpuidTable {
         leaves = List.copyOf(leaves);
+    }
+
+    static CpuidTable of(CpuModel model) {
+        List<Leaf> leaves = new ArrayList<>();
+        for (CpuModel.Leaf leaf : model.leaves()) {
+            leaves.add(new Leaf(
+                    leaf.function(),
+                    leaf.index(),
+                    leaf.indexed() ? KvmAbi.KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+                    leaf.eax(),
+                    leaf.ebx(),
+                    leaf.ecx(),
+                    leaf.edx()));
+        }
+        return new CpuidTable(leaves);
+    }
+
+    CpuModel toModel() {
+        return new CpuModel(leaves.stream()
+                .map(leaf -> new CpuModel.Leaf(
+                        leaf.function(),
+                        leaf.index(),
+                        (leaf.flags() & KvmAbi.KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0,
+                        leaf.eax(),
+                        leaf.ebx(),
+                        leaf.ecx(),
+                        leaf.edx()))
+                .toList());
     }
 
     /** From a {@code struct kvm_cpuid2}. */
@@ -65,44 +98,60 @@ record CpuidTable(List<Leaf> leaves) {
         return table;
     }
 
+    Optional<Leaf> leaf(int function, int index) {
+        return leaves.stream()
+                .filter(leaf -> leaf.function() == function
+                        && ((leaf.flags() & KvmAbi.KVM_CPUID_FLAG_SIGNIFCANT_INDEX) == 0 || leaf.index() == index))
+                .findFirst();
+    }
+
     /** Bits of a guest-physical address. */
     int physicalAddressWidth() {
+        return leaf(LEAF_ADDRESS_SIZES, 0).map(leaf -> leaf.eax() & 0xff).orElse(LEAST_PHYSICAL_ADDRESS_WIDTH);
+    }
+
+    /** Bytes of an XSAVE area in the standard format for all vector components that there are. */
+    int vectorSize() {
+        return Math.max(
+                VectorState.LEAST_SIZE, leaf(LEAF_XSAVE, 0).map(Leaf::ecx).orElse(0));
+    }
+
+    /** What one processor of several is to answer: its own APIC id in every leaf that has it. */
+    CpuidTable forProcessor(int apicId) {
+        List<Leaf> own = new ArrayList<>(leaves.size());
         for (Leaf leaf : leaves) {
-            if (leaf.function() == LEAF_ADDRESS_SIZES) {
-                return leaf.eax() & 0xff;
-            }
+            own.add(
+                    switch (leaf.function()) {
+                        case LEAF_FEATURES ->
+                            leaf.with(leaf.eax(), (leaf.ebx() & 0x00ffffff) | apicId << 24, leaf.ecx(), leaf.edx());
+                        case LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2 -> leaf.with(leaf.eax(), leaf.ebx(), leaf.ecx(), apicId);
+                        case LEAF_AMD_TOPOLOGY -> leaf.with(apicId, leaf.ebx(), leaf.ecx(), leaf.edx());
+                        default -> leaf;
+                    });
         }
-        return LEAST_PHYSICAL_ADDRESS_WIDTH;
+        return new CpuidTable(own);
     }
 
     /**
-     * What one processor of several is to answer: its own APIC id in every leaf that has it, and of the APIC's features only
-     * those that are there. KVM reports what it could do with its own APIC, whether the partition has one or not.
+     * What a partition's processors can be, of what KVM reports: of the APIC's features only those that are there. KVM reports what
+     * it could do with its own APIC, whether the partition has one or not.
      *
      * @param tscDeadline whether KVM's APIC has that timer mode; it is not in what KVM reports
      */
-    CpuidTable forProcessor(int apicId, boolean interruptControllers, boolean tscDeadline) {
+    CpuidTable forPartition(boolean interruptControllers, boolean tscDeadline) {
         List<Leaf> own = new ArrayList<>(leaves.size());
         for (Leaf leaf : leaves) {
-            int eax = leaf.eax();
-            int ebx = leaf.ebx();
-            int ecx = leaf.ecx();
-            int edx = leaf.edx();
-            switch (leaf.function()) {
-                case LEAF_FEATURES -> {
-                    ebx = (ebx & 0x00ffffff) | apicId << 24;
-                    ecx |= ECX_HYPERVISOR;
-                    if (!interruptControllers) {
-                        ecx &= ~(ECX_X2APIC | ECX_TSC_DEADLINE);
-                    } else if (tscDeadline) {
-                        ecx |= ECX_TSC_DEADLINE;
-                    }
+            if (leaf.function() == LEAF_FEATURES) {
+                int ecx = leaf.ecx() | ECX_HYPERVISOR;
+                if (!interruptControllers) {
+                    ecx &= ~(ECX_X2APIC | ECX_TSC_DEADLINE);
+                } else if (tscDeadline) {
+                    ecx |= ECX_TSC_DEADLINE;
                 }
-                case LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2 -> edx = apicId;
-                case LEAF_AMD_TOPOLOGY -> eax = apicId;
-                default -> {}
+                own.add(leaf.with(leaf.eax(), leaf.ebx(), ecx, leaf.edx()));
+            } else {
+                own.add(leaf);
             }
-            own.add(new Leaf(leaf.function(), leaf.index(), leaf.flags(), eax, ebx, ecx, edx));
         }
         return new CpuidTable(own);
     }

@@ -60,6 +60,46 @@ final class KvmAbi {
     @C(value = "sizeof(struct kvm_pre_fault_memory)", ifdef = "KVM_PRE_FAULT_MEMORY")
     static final int PRE_FAULT_MEMORY_SIZE = 64;
 
+    @C("sizeof(struct kvm_xcrs)")
+    static final int XCRS_SIZE = 392;
+
+    /** Without what follows it in {@code KVM_GET_XSAVE2}. */
+    @C("sizeof(struct kvm_xsave)")
+    static final int XSAVE_SIZE = 4096;
+
+    @C("sizeof(struct kvm_vcpu_events)")
+    static final int EVENTS_SIZE = 64;
+
+    @C("sizeof(struct kvm_debugregs)")
+    static final int DEBUGREGS_SIZE = 128;
+
+    @C("sizeof(struct kvm_lapic_state)")
+    static final int LAPIC_SIZE = 1024;
+
+    @C("sizeof(struct kvm_irqchip)")
+    static final int IRQCHIP_SIZE = 520;
+
+    @C("sizeof(struct kvm_pit_state2)")
+    static final int PIT_STATE2_SIZE = 112;
+
+    @C("sizeof(struct kvm_clock_data)")
+    static final int CLOCK_DATA_SIZE = 48;
+
+    @C("sizeof(struct kvm_msr_list)")
+    static final int MSR_LIST_HEADER_SIZE = 4;
+
+    @C("sizeof(struct kvm_enable_cap)")
+    static final int ENABLE_CAP_SIZE = 104;
+
+    @C("sizeof(struct kvm_device_attr)")
+    static final int DEVICE_ATTR_SIZE = 24;
+
+    @C("sizeof(struct kvm_dirty_log)")
+    static final int DIRTY_LOG_SIZE = 16;
+
+    @C("sizeof(struct kvm_clear_dirty_log)")
+    static final int CLEAR_DIRTY_LOG_SIZE = 24;
+
     // Requests.
     @C("KVM_GET_API_VERSION")
     static final long KVM_GET_API_VERSION = io(0x00);
@@ -136,6 +176,78 @@ final class KvmAbi {
     @C(value = "KVM_PRE_FAULT_MEMORY", ifdef = "KVM_PRE_FAULT_MEMORY")
     static final long KVM_PRE_FAULT_MEMORY = iowr(0xd5, PRE_FAULT_MEMORY_SIZE);
 
+    @C("KVM_GET_MSR_INDEX_LIST")
+    static final long KVM_GET_MSR_INDEX_LIST = iowr(0x02, MSR_LIST_HEADER_SIZE);
+
+    @C("KVM_GET_DIRTY_LOG")
+    static final long KVM_GET_DIRTY_LOG = iow(0x42, DIRTY_LOG_SIZE);
+
+    @C("KVM_GET_IRQCHIP")
+    static final long KVM_GET_IRQCHIP = iowr(0x62, IRQCHIP_SIZE);
+
+    @C("KVM_SET_IRQCHIP")
+    static final long KVM_SET_IRQCHIP = ior(0x63, IRQCHIP_SIZE);
+
+    @C("KVM_SET_CLOCK")
+    static final long KVM_SET_CLOCK = iow(0x7b, CLOCK_DATA_SIZE);
+
+    @C("KVM_GET_CLOCK")
+    static final long KVM_GET_CLOCK = ior(0x7c, CLOCK_DATA_SIZE);
+
+    @C("KVM_GET_LAPIC")
+    static final long KVM_GET_LAPIC = ior(0x8e, LAPIC_SIZE);
+
+    @C("KVM_SET_LAPIC")
+    static final long KVM_SET_LAPIC = iow(0x8f, LAPIC_SIZE);
+
+    @C("KVM_GET_VCPU_EVENTS")
+    static final long KVM_GET_VCPU_EVENTS = ior(0x9f, EVENTS_SIZE);
+
+    @C("KVM_SET_VCPU_EVENTS")
+    static final long KVM_SET_VCPU_EVENTS = iow(0xa0, EVENTS_SIZE);
+
+    @C("KVM_GET_PIT2")
+    static final long KVM_GET_PIT2 = ior(0x9f, PIT_STATE2_SIZE);
+
+    @C("KVM_SET_PIT2")
+    static final long KVM_SET_PIT2 = iow(0xa0, PIT_STATE2_SIZE);
+
+    @C("KVM_GET_DEBUGREGS")
+    static final long KVM_GET_DEBUGREGS = ior(0xa1, DEBUGREGS_SIZE);
+
+    @C("KVM_SET_DEBUGREGS")
+    static final long KVM_SET_DEBUGREGS = iow(0xa2, DEBUGREGS_SIZE);
+
+    @C("KVM_ENABLE_CAP")
+    static final long KVM_ENABLE_CAP = iow(0xa3, ENABLE_CAP_SIZE);
+
+    @C("KVM_GET_XSAVE")
+    static final long KVM_GET_XSAVE = ior(0xa4, XSAVE_SIZE);
+
+    @C("KVM_SET_XSAVE")
+    static final long KVM_SET_XSAVE = iow(0xa5, XSAVE_SIZE);
+
+    @C("KVM_GET_XCRS")
+    static final long KVM_GET_XCRS = ior(0xa6, XCRS_SIZE);
+
+    @C("KVM_SET_XCRS")
+    static final long KVM_SET_XCRS = iow(0xa7, XCRS_SIZE);
+
+    @C("KVM_CLEAR_DIRTY_LOG")
+    static final long KVM_CLEAR_DIRTY_LOG = iowr(0xc0, CLEAR_DIRTY_LOG_SIZE);
+
+    @C(value = "KVM_GET_XSAVE2", ifdef = "KVM_GET_XSAVE2")
+    static final long KVM_GET_XSAVE2 = ior(0xcf, XSAVE_SIZE);
+
+    @C("KVM_SET_DEVICE_ATTR")
+    static final long KVM_SET_DEVICE_ATTR = iow(0xe1, DEVICE_ATTR_SIZE);
+
+    @C("KVM_GET_DEVICE_ATTR")
+    static final long KVM_GET_DEVICE_ATTR = iow(0xe2, DEVICE_ATTR_SIZE);
+
+    @C("KVM_HAS_DEVICE_ATTR")
+    static final long KVM_HAS_DEVICE_ATTR = iow(0xe3, DEVICE_ATTR_SIZE);
+
     /** The one version of the interface there has ever been since it became stable. */
     @C("KVM_API_VERSION")
     static final int KVM_API_VERSION = 12;
@@ -180,6 +292,21 @@ final class KvmAbi {
     @C(value = "KVM_CAP_PRE_FAULT_MEMORY", ifdef = "KVM_CAP_PRE_FAULT_MEMORY")
     static final int KVM_CAP_PRE_FAULT_MEMORY = 236;
 
+    @C("KVM_CAP_XCRS")
+    static final int KVM_CAP_XCRS = 56;
+
+    @C("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2")
+    static final int KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 = 168;
+
+    @C("KVM_CAP_EXCEPTION_PAYLOAD")
+    static final int KVM_CAP_EXCEPTION_PAYLOAD = 164;
+
+    @C(value = "KVM_CAP_XSAVE2", ifdef = "KVM_CAP_XSAVE2")
+    static final int KVM_CAP_XSAVE2 = 208;
+
+    @C(value = "KVM_CAP_X86_TRIPLE_FAULT_EVENT", ifdef = "KVM_CAP_X86_TRIPLE_FAULT_EVENT")
+    static final int KVM_CAP_X86_TRIPLE_FAULT_EVENT = 218;
+
     // struct kvm_userspace_memory_region
     @C("offsetof(struct kvm_userspace_memory_region, slot)")
     static final int REGION_SLOT = 0;
@@ -195,6 +322,9 @@ final class KvmAbi {
 
     @C("offsetof(struct kvm_userspace_memory_region, userspace_addr)")
     static final int REGION_HVA = 24;
+
+    @C("KVM_MEM_LOG_DIRTY_PAGES")
+    static final int KVM_MEM_LOG_DIRTY_PAGES = 1;
 
     @C("KVM_MEM_READONLY")
     static final int KVM_MEM_READONLY = 2;
@@ -501,7 +631,168 @@ final class KvmAbi {
     @C("KVM_MP_STATE_HALTED")
     static final int KVM_MP_STATE_HALTED = 3;
 
+    @C("KVM_MP_STATE_UNINITIALIZED")
+    static final int KVM_MP_STATE_UNINITIALIZED = 1;
+
+    @C("KVM_MP_STATE_INIT_RECEIVED")
+    static final int KVM_MP_STATE_INIT_RECEIVED = 2;
+
+    @C("KVM_MP_STATE_SIPI_RECEIVED")
+    static final int KVM_MP_STATE_SIPI_RECEIVED = 4;
+
+    // Structures of a processor's state.
+    @C(value = "offsetof(struct kvm_sregs2, pdptrs)", ifdef = "KVM_GET_SREGS2")
+    static final int SREGS2_PDPTRS = 288;
+
+    @C(value = "KVM_SREGS2_FLAGS_PDPTRS_VALID", ifdef = "KVM_GET_SREGS2")
+    static final int KVM_SREGS2_FLAGS_PDPTRS_VALID = 1;
+
+    @C("offsetof(struct kvm_xcrs, nr_xcrs)")
+    static final int XCRS_COUNT = 0;
+
+    @C("offsetof(struct kvm_xcrs, xcrs[0].xcr)")
+    static final int XCRS_FIRST_NUMBER = 8;
+
+    @C("offsetof(struct kvm_xcrs, xcrs[0].value)")
+    static final int XCRS_FIRST_VALUE = 16;
+
+    @C("offsetof(struct kvm_debugregs, db)")
+    static final int DEBUGREGS_DB = 0;
+
+    @C("offsetof(struct kvm_debugregs, dr6)")
+    static final int DEBUGREGS_DR6 = 32;
+
+    @C("offsetof(struct kvm_debugregs, dr7)")
+    static final int DEBUGREGS_DR7 = 40;
+
+    @C("offsetof(struct kvm_vcpu_events, exception.injected)")
+    static final int EVENTS_EXCEPTION_INJECTED = 0;
+
+    @C("offsetof(struct kvm_vcpu_events, exception.nr)")
+    static final int EVENTS_EXCEPTION_NR = 1;
+
+    @C("offsetof(struct kvm_vcpu_events, exception.has_error_code)")
+    static final int EVENTS_EXCEPTION_HAS_ERROR_CODE = 2;
+
+    @C("offsetof(struct kvm_vcpu_events, exception.pending)")
+    static final int EVENTS_EXCEPTION_PENDING = 3;
+
+    @C("offsetof(struct kvm_vcpu_events, exception.error_code)")
+    static final int EVENTS_EXCEPTION_ERROR_CODE = 4;
+
+    @C("offsetof(struct kvm_vcpu_events, interrupt.injected)")
+    static final int EVENTS_INTERRUPT_INJECTED = 8;
+
+    @C("offsetof(struct kvm_vcpu_events, interrupt.nr)")
+    static final int EVENTS_INTERRUPT_NR = 9;
+
+    @C("offsetof(struct kvm_vcpu_events, interrupt.soft)")
+    static final int EVENTS_INTERRUPT_SOFT = 10;
+
+    @C("offsetof(struct kvm_vcpu_events, interrupt.shadow)")
+    static final int EVENTS_INTERRUPT_SHADOW = 11;
+
+    @C("offsetof(struct kvm_vcpu_events, nmi.injected)")
+    static final int EVENTS_NMI_INJECTED = 12;
+
+    @C("offsetof(struct kvm_vcpu_events, nmi.pending)")
+    static final int EVENTS_NMI_PENDING = 13;
+
+    @C("offsetof(struct kvm_vcpu_events, nmi.masked)")
+    static final int EVENTS_NMI_MASKED = 14;
+
+    @C("offsetof(struct kvm_vcpu_events, flags)")
+    static final int EVENTS_FLAGS = 20;
+
+    @C("offsetof(struct kvm_vcpu_events, exception_has_payload)")
+    static final int EVENTS_HAS_PAYLOAD = 55;
+
+    @C("offsetof(struct kvm_vcpu_events, exception_payload)")
+    static final int EVENTS_PAYLOAD = 56;
+
+    @C("KVM_VCPUEVENT_VALID_NMI_PENDING")
+    static final int KVM_VCPUEVENT_VALID_NMI_PENDING = 1;
+
+    @C("KVM_VCPUEVENT_VALID_SHADOW")
+    static final int KVM_VCPUEVENT_VALID_SHADOW = 4;
+
+    @C("KVM_VCPUEVENT_VALID_SMM")
+    static final int KVM_VCPUEVENT_VALID_SMM = 8;
+
+    @C(value = "KVM_VCPUEVENT_VALID_TRIPLE_FAULT", ifdef = "KVM_VCPUEVENT_VALID_TRIPLE_FAULT")
+    static final int KVM_VCPUEVENT_VALID_TRIPLE_FAULT = 0x20;
+
+    @C("KVM_VCPUEVENT_VALID_PAYLOAD")
+    static final int KVM_VCPUEVENT_VALID_PAYLOAD = 16;
+
+    @C("KVM_X86_SHADOW_INT_MOV_SS")
+    static final int KVM_X86_SHADOW_INT_MOV_SS = 1;
+
+    @C("KVM_X86_SHADOW_INT_STI")
+    static final int KVM_X86_SHADOW_INT_STI = 2;
+
+    @C(value = "KVM_VCPU_TSC_CTRL", ifdef = "KVM_VCPU_TSC_CTRL")
+    static final int KVM_VCPU_TSC_CTRL = 0;
+
+    @C(value = "KVM_VCPU_TSC_OFFSET", ifdef = "KVM_VCPU_TSC_CTRL")
+    static final int KVM_VCPU_TSC_OFFSET = 0;
+
+    @C("offsetof(struct kvm_device_attr, group)")
+    static final int DEVICE_ATTR_GROUP = 4;
+
+    @C("offsetof(struct kvm_device_attr, attr)")
+    static final int DEVICE_ATTR_ATTR = 8;
+
+    @C("offsetof(struct kvm_device_attr, addr)")
+    static final int DEVICE_ATTR_ADDRESS = 16;
+
+    // Structures of a virtual machine's state.
+    @C("offsetof(struct kvm_irqchip, chip_id)")
+    static final int IRQCHIP_ID = 0;
+
+    @C("KVM_NR_IRQCHIPS")
+    static final int IRQCHIPS = 3;
+
+    @C("offsetof(struct kvm_clock_data, flags)")
+    static final int CLOCK_FLAGS = 8;
+
+    @C(value = "KVM_CLOCK_REALTIME", ifdef = "KVM_CLOCK_REALTIME")
+    static final int KVM_CLOCK_REALTIME = 4;
+
+    @C("offsetof(struct kvm_enable_cap, cap)")
+    static final int ENABLE_CAP_CAP = 0;
+
+    @C("offsetof(struct kvm_enable_cap, args)")
+    static final int ENABLE_CAP_ARGS = 8;
+
+    @C("offsetof(struct kvm_msr_list, nmsrs)")
+    static final int MSR_LIST_COUNT = 0;
+
+    @C("offsetof(struct kvm_dirty_log, slot)")
+    static final int DIRTY_LOG_SLOT = 0;
+
+    @C("offsetof(struct kvm_dirty_log, dirty_bitmap)")
+    static final int DIRTY_LOG_BITMAP = 8;
+
+    @C("offsetof(struct kvm_clear_dirty_log, slot)")
+    static final int CLEAR_DIRTY_LOG_SLOT = 0;
+
+    @C("offsetof(struct kvm_clear_dirty_log, num_pages)")
+    static final int CLEAR_DIRTY_LOG_PAGES = 4;
+
+    @C("offsetof(struct kvm_clear_dirty_log, first_page)")
+    static final int CLEAR_DIRTY_LOG_FIRST = 8;
+
+    @C("offsetof(struct kvm_clear_dirty_log, dirty_bitmap)")
+    static final int CLEAR_DIRTY_LOG_BITMAP = 16;
+
+    @C("KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE")
+    static final int KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE = 1;
+
     // struct kvm_cpuid2, struct kvm_cpuid_entry2
+    @C("KVM_CPUID_FLAG_SIGNIFCANT_INDEX")
+    static final int KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1;
+
     @C("offsetof(struct kvm_cpuid2, nent)")
     static final int CPUID2_COUNT = 0;
 

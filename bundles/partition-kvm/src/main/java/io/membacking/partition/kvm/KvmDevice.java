@@ -3,6 +3,8 @@ package io.membacking.partition.kvm;
 import com.sun.jna.Memory;
 import io.membacking.error.BackendException;
 import io.membacking.partition.Capabilities;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 
 /** {@code /dev/kvm}, open: what can be asked before there is a virtual machine. Not thread-safe. */
@@ -109,6 +111,39 @@ final class KvmDevice implements AutoCloseable {
         }
     }
 
+    /** @throws BackendException if KVM does not list its model-specific registers */
+    KvmFeatures features(String operation) throws BackendException {
+        return new KvmFeatures(
+                extension(KvmAbi.KVM_CAP_TSC_DEADLINE_TIMER) != 0,
+                extension(KvmAbi.KVM_CAP_SREGS2) != 0,
+                extension(KvmAbi.KVM_CAP_XCRS) != 0,
+                extension(KvmAbi.KVM_CAP_XSAVE2),
+                extension(KvmAbi.KVM_CAP_EXCEPTION_PAYLOAD) != 0,
+                extension(KvmAbi.KVM_CAP_X86_TRIPLE_FAULT_EVENT) != 0,
+                (extension(KvmAbi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) & KvmAbi.KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE) != 0,
+                isX86() ? msrs(operation) : List.of());
+    }
+
+    private List<Integer> msrs(String operation) throws BackendException {
+        for (int room = 256; ; room *= 2) {
+            try (Memory list = new Memory(KvmAbi.MSR_LIST_HEADER_SIZE + (long) room * Integer.BYTES)) {
+                list.clear();
+                list.setInt(KvmAbi.MSR_LIST_COUNT, room);
+                int result = calls.ioctl(fd, KvmAbi.KVM_GET_MSR_INDEX_LIST, list);
+                if (result >= 0) {
+                    List<Integer> msrs = new ArrayList<>();
+                    for (int i = 0; i < list.getInt(KvmAbi.MSR_LIST_COUNT); i++) {
+                        msrs.add(list.getInt(KvmAbi.MSR_LIST_HEADER_SIZE + (long) i * Integer.BYTES));
+                    }
+                    return msrs;
+                }
+                if (result != -Errno.E2BIG || room > 1 << 16) {
+                    throw KvmErrors.failed(operation, null, "KVM does not list its model-specific registers", result);
+                }
+            }
+        }
+    }
+
     Capabilities capabilities(String operation) throws BackendException {
         int slots = extension(KvmAbi.KVM_CAP_NR_MEMSLOTS);
         int width;
@@ -149,7 +184,7 @@ final class KvmDevice implements AutoCloseable {
                 isX86(),
                 width,
                 slots,
-                "kvm");
+                StateParts.FORMAT);
     }
 
     /** The most processors of one virtual machine. */

@@ -4,9 +4,11 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import io.membacking.error.BackendException;
 import io.membacking.partition.Capabilities;
+import io.membacking.partition.CpuModel;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionMapping;
 import io.membacking.partition.PartitionRequest;
+import io.membacking.partition.PlatformState;
 import io.membacking.partition.Processor;
 import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
@@ -47,11 +49,14 @@ final class KvmPartition implements Partition {
     private final Capabilities capabilities;
     private final int vm;
     private final int runAreaSize;
+
+    /** What its processors look like, but for their own APIC ids; null where the host is not x86-64. */
     private final @Nullable CpuidTable cpuid;
-    private final boolean tscDeadline;
-    private final boolean sregs2;
+
+    private final KvmFeatures features;
     private final Consumer<KvmPartition> onClose;
     private final List<Reserved> reserved;
+    private final Devices devices;
 
     private final ReadWriteLock life = new ReentrantReadWriteLock();
     private volatile boolean closed;
@@ -65,7 +70,7 @@ final class KvmPartition implements Partition {
     private final Map<Integer, KvmProcessor> processors = new TreeMap<>();
 
     private @Nullable KvmProcessor prepared;
-    private @Nullable PortableMsrs msrs;
+    private @Nullable StateShape shape;
 
     /** Every {@code struct kvm_irq_level} there can be, each line lowered and raised; null without interrupt controllers. */
     private final @Nullable Memory lines;
@@ -77,8 +82,7 @@ final class KvmPartition implements Partition {
             int vm,
             int runAreaSize,
             @Nullable CpuidTable cpuid,
-            boolean tscDeadline,
-            boolean sregs2,
+            KvmFeatures features,
             Consumer<KvmPartition> onClose) {
         this.calls = calls;
         this.request = request;
@@ -86,10 +90,10 @@ final class KvmPartition implements Partition {
         this.vm = vm;
         this.runAreaSize = runAreaSize;
         this.cpuid = cpuid;
-        this.tscDeadline = tscDeadline;
-        this.sregs2 = sregs2;
+        this.features = features;
         this.onClose = onClose;
         this.slots = new SlotBook(capabilities.maxMappings());
+        this.devices = new Devices(request.interruptControllers(), request.timer());
         this.lines = request.interruptControllers() ? lines() : null;
         this.reserved = reserved(request.interruptControllers());
     }
@@ -115,26 +119,24 @@ final class KvmPartition implements Partition {
                         "ask for fewer");
             }
             int runAreaSize = device.runAreaSize(operation);
-            CpuidTable cpuid = KvmDevice.isX86() ? device.supportedCpuid(operation) : null;
+            KvmFeatures features = device.features(operation);
+            CpuidTable cpuid =
+                    KvmDevice.isX86() ? model(device.supportedCpuid(operation), features, request, operation) : null;
             int vm = device.createVm(operation);
             boolean made = false;
             try {
                 if (KvmDevice.isX86()) {
                     placePages(calls, vm, operation);
+                    enable(calls, vm, features, operation);
                 }
                 if (request.interruptControllers()) {
                     createInterruptControllers(calls, vm, operation);
                 }
-                KvmPartition partition = new KvmPartition(
-                        calls,
-                        request,
-                        capabilities,
-                        vm,
-                        runAreaSize,
-                        cpuid,
-                        device.extension(KvmAbi.KVM_CAP_TSC_DEADLINE_TIMER) != 0,
-                        device.extension(KvmAbi.KVM_CAP_SREGS2) != 0,
-                        onClose);
+                if (request.timer()) {
+                    createTimer(calls, vm, operation);
+                }
+                KvmPartition partition =
+                        new KvmPartition(calls, request, capabilities, vm, runAreaSize, cpuid, features, onClose);
                 made = true;
                 return partition;
             } finally {
@@ -159,17 +161,70 @@ final class KvmPartition implements Partition {
         }
     }
 
-    private static void createInterruptControllers(Syscalls calls, int vm, String operation) throws BackendException {
-        int result = calls.ioctl(vm, KvmAbi.KVM_CREATE_IRQCHIP, 0);
-        if (result >= 0) {
-            try (Memory pit = new Memory(KvmAbi.PIT_CONFIG_SIZE)) {
-                pit.clear();
-                pit.setInt(KvmAbi.PIT_FLAGS, KvmAbi.KVM_PIT_SPEAKER_DUMMY);
-                result = calls.ioctl(vm, KvmAbi.KVM_CREATE_PIT2, pit);
+    /** Lets the state of processors be told whole. */
+    private static void enable(Syscalls calls, int vm, KvmFeatures features, String operation) throws BackendException {
+        if (features.payload()) {
+            enable(calls, vm, KvmAbi.KVM_CAP_EXCEPTION_PAYLOAD, operation);
+        }
+        if (features.tripleFault()) {
+            enable(calls, vm, KvmAbi.KVM_CAP_X86_TRIPLE_FAULT_EVENT, operation);
+        }
+    }
+
+    private static void enable(Syscalls calls, int vm, int capability, String operation) throws BackendException {
+        try (Memory request = new Memory(KvmAbi.ENABLE_CAP_SIZE)) {
+            request.clear();
+            request.setInt(KvmAbi.ENABLE_CAP_CAP, capability);
+            request.setLong(KvmAbi.ENABLE_CAP_ARGS, 1);
+            int result = calls.ioctl(vm, KvmAbi.KVM_ENABLE_CAP, request);
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM does not enable its extension " + capability, result);
             }
         }
+    }
+
+    private static CpuidTable model(
+            CpuidTable supported, KvmFeatures features, PartitionRequest request, String operation)
+            throws BackendException {
+        CpuidTable host = supported.forPartition(request.interruptControllers(), features.tscDeadline());
+        if (request.model().isEmpty()) {
+            return host;
+        }
+        CpuidTable model = CpuidTable.of(request.model().get());
+        List<String> lacking = CpuFeatures.lacking(model, host);
+        if (!lacking.isEmpty()) {
+            throw KvmErrors.refused(
+                    operation,
+                    null,
+                    "the processors asked for have what this host's KVM has not: " + String.join(", ", lacking),
+                    "use a host that has it, or ask for a model without it");
+        }
+        if (model.physicalAddressWidth() > host.physicalAddressWidth()) {
+            throw KvmErrors.refused(
+                    operation,
+                    null,
+                    "the processors asked for have physical addresses of " + model.physicalAddressWidth()
+                            + " bits, and this host's KVM of " + host.physicalAddressWidth(),
+                    "ask for a model with fewer");
+        }
+        return model;
+    }
+
+    private static void createInterruptControllers(Syscalls calls, int vm, String operation) throws BackendException {
+        int result = calls.ioctl(vm, KvmAbi.KVM_CREATE_IRQCHIP, 0);
         if (result < 0) {
-            throw KvmErrors.failed(operation, null, "KVM refuses interrupt controllers and timer", result);
+            throw KvmErrors.failed(operation, null, "KVM refuses interrupt controllers", result);
+        }
+    }
+
+    private static void createTimer(Syscalls calls, int vm, String operation) throws BackendException {
+        try (Memory pit = new Memory(KvmAbi.PIT_CONFIG_SIZE)) {
+            pit.clear();
+            pit.setInt(KvmAbi.PIT_FLAGS, KvmAbi.KVM_PIT_SPEAKER_DUMMY);
+            int result = calls.ioctl(vm, KvmAbi.KVM_CREATE_PIT2, pit);
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM refuses a timer", result);
+            }
         }
     }
 
@@ -454,8 +509,7 @@ final class KvmPartition implements Partition {
         long address = 0;
         boolean made = false;
         try {
-            try (Memory own = model.forProcessor(index, request.interruptControllers(), tscDeadline)
-                    .toMemory()) {
+            try (Memory own = model.forProcessor(index).toMemory()) {
                 int result = calls.ioctl(fd, KvmAbi.KVM_SET_CPUID2, own);
                 if (result < 0) {
                     throw KvmErrors.failed(operation, null, "KVM refuses its CPUID", result);
@@ -465,22 +519,16 @@ final class KvmPartition implements Partition {
             if (address < 0) {
                 throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
             }
-            PortableMsrs known = msrs;
+            StateShape known = shape;
             if (known == null) {
-                known = PortableMsrs.of(calls, fd);
-                msrs = known;
+                known = StateShape.find(
+                        calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
+                shape = known;
             }
-            KvmProcessor processor = new KvmProcessor(
-                    calls,
-                    name(),
-                    index,
-                    fd,
-                    new RunArea(address),
-                    runAreaSize,
-                    known,
-                    request.interruptControllers(),
-                    sregs2);
-            made = true;
+            KvmProcessor processor =
+                    new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
+            made = true; // from here on it is the processor that gives them back
+            prepare(processor, operation);
             return processor;
         } finally {
             if (!made) {
@@ -489,6 +537,49 @@ final class KvmPartition implements Partition {
                 }
                 calls.close(fd);
             }
+        }
+    }
+
+    private static void prepare(KvmProcessor processor, String operation) throws BackendException {
+        boolean prepared = false;
+        try {
+            processor.prepare(operation);
+            prepared = true;
+        } finally {
+            if (!prepared) {
+                processor.close();
+            }
+        }
+    }
+
+    @Override
+    public CpuModel cpuModel() {
+        return cpuid == null
+                ? Partition.super.cpuModel()
+                : cpuid.forProcessor(0).toModel();
+    }
+
+    /** Of KVM's own clock, and of interrupt controllers and timer where there are any. */
+    @Override
+    public PlatformState platformState() throws BackendException {
+        life.readLock().lock();
+        try {
+            checkOpen();
+            return devices.read(calls, vm, "read the state of " + this);
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    @Override
+    public void setPlatformState(PlatformState state) throws BackendException {
+        life.readLock().lock();
+        try {
+            checkOpen();
+            Partition.super.setPlatformState(state);
+            devices.write(calls, vm, state, "set the state of " + this);
+        } finally {
+            life.readLock().unlock();
         }
     }
 

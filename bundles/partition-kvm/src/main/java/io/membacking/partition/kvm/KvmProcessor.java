@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * kicked only between the start and the end of its call of run, so that it cannot have ended.
  */
 final class KvmProcessor implements Processor {
-    /** A write split in pieces can follow an exit with others; none has more. */
-    private static final int MOST_PIECES = 64;
+    /** Exits after another of one instruction: a string instruction of the longest has so many, one for each byte. */
+    private static final int MOST_EXITS = 1 << 16;
 
     /** Milliseconds. The kick is reliable; should a foreign handler ever eat the signal, closing must not wait for ever. */
     private static final long KICK_AGAIN = 100;
@@ -40,9 +40,12 @@ final class KvmProcessor implements Processor {
     private final int fd;
     private final RunArea area;
     private final long areaSize;
-    private final PortableMsrs msrs;
     private final boolean kernelApic;
-    private final boolean sregs2;
+
+    /** The state as it was read last; what a state that is refused is undone with. */
+    private final RawState before;
+
+    private final RawState after;
 
     private final Object lock = new Object();
     private boolean busy;
@@ -60,29 +63,27 @@ final class KvmProcessor implements Processor {
     private byte @Nullable [] input;
 
     private long inputOffset;
-    /** An exit that finishing the last one gave, and that run has not returned yet. */
-    private @Nullable Exit waiting;
+
+    /** Whether {@link #before} is the present state: the guest has not been entered, and nothing set, since. */
+    private boolean known;
 
     /** Takes over the descriptor and the run area. */
-    KvmProcessor(
-            Syscalls calls,
-            String partition,
-            int index,
-            int fd,
-            RunArea area,
-            long areaSize,
-            PortableMsrs msrs,
-            boolean kernelApic,
-            boolean sregs2) {
+    KvmProcessor(Syscalls calls, String partition, int index, int fd, RunArea area, long areaSize, StateShape shape) {
         this.calls = calls;
         this.label = "processor " + index + " of partition '" + partition + "'";
         this.index = index;
         this.fd = fd;
         this.area = area;
         this.areaSize = areaSize;
-        this.msrs = msrs;
-        this.kernelApic = kernelApic;
-        this.sregs2 = sregs2;
+        this.kernelApic = shape.kernelApic();
+        this.before = new RawState(shape);
+        this.after = new RawState(shape);
+    }
+
+    /** Reads its reset state, so that the first state set need not: that is when a guest arrives, which stands still meanwhile. */
+    void prepare(String operation) throws BackendException {
+        before.read(calls, fd, operation);
+        known = true;
     }
 
     @Override
@@ -106,12 +107,7 @@ final class KvmProcessor implements Processor {
 
     private Exit enter() throws BackendException {
         while (!takeCancel()) {
-            Exit exit = waiting;
-            if (exit != null) {
-                waiting = null;
-                return exit;
-            }
-            exit = enterOnce("run " + label);
+            Exit exit = enterOnce("run " + label);
             if (exit != null) {
                 return exit;
             }
@@ -126,6 +122,7 @@ final class KvmProcessor implements Processor {
             area.supply(inputOffset, answer);
         }
         area.clearExitReason();
+        known = false;
         int result = calls.run(fd);
         unfinished = false;
         input = null;
@@ -186,7 +183,7 @@ final class KvmProcessor implements Processor {
             }
             case KvmAbi.KVM_EXIT_INTERNAL_ERROR -> {
                 return new Exit.EmulationFailure(
-                        general(operation).rip(), area.failedInstruction(), area.suberrorName());
+                        before.readRip(calls, fd, operation), area.failedInstruction(), area.suberrorName());
             }
             case KvmAbi.KVM_EXIT_FAIL_ENTRY ->
                 throw KvmErrors.refused(
@@ -208,25 +205,17 @@ final class KvmProcessor implements Processor {
     public Optional<Exit> completeExit() throws BackendException {
         claim(false);
         try {
-            if (waiting == null) {
-                finish("complete an exit of " + label);
-            }
-            Exit next = waiting;
-            waiting = null;
-            return Optional.ofNullable(next);
+            return Optional.ofNullable(unfinished ? finish("complete an exit of " + label) : null);
         } finally {
             letGo();
         }
     }
 
-    /** Finishes the last exit; what it exits with again waits. */
-    private void finish(String operation) throws BackendException {
-        if (!unfinished) {
-            return;
-        }
+    /** Finishes the last exit. @return what it exits with again, if it does */
+    private @Nullable Exit finish(String operation) throws BackendException {
         area.setImmediateExit(true);
         try {
-            waiting = enterOnce(operation);
+            return enterOnce(operation);
         } finally {
             area.setImmediateExit(false);
         }
@@ -264,6 +253,8 @@ final class KvmProcessor implements Processor {
             if (!closed) {
                 closed = true;
                 lastThread = null;
+                before.close();
+                after.close();
                 calls.unmap(area.address(), areaSize);
                 calls.close(fd);
             }
@@ -277,16 +268,26 @@ final class KvmProcessor implements Processor {
     public ProcessorState state() throws BackendException {
         claim(false);
         try {
-            if (waiting != null) {
+            if (unfinished) {
                 throw new IllegalStateException(
-                        label + " is in the middle of an instruction with another exit: call run and handle it first");
+                        label + " is in the middle of an instruction: handle its exit and complete it");
             }
-            return read("read the state of " + label);
+            String operation = "read the state of " + label;
+            known = false;
+            before.read(calls, fd, operation);
+            known = true;
+            return before.state();
         } finally {
             letGo();
         }
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * <p>A state that does not say whether the processor is halted leaves it halted, should it be: it wakes when the next interrupt
+     * comes, and goes on at the instruction that was set.
+     */
     @Override
     public void setState(ProcessorState state) throws BackendException {
         Registers.check(state.system());
@@ -294,10 +295,16 @@ final class KvmProcessor implements Processor {
         claim(false);
         try {
             abandonExit(operation);
-            ProcessorState before = read(operation);
+            if (known) {
+                before.readLapic(calls, fd, operation);
+            } else {
+                before.read(calls, fd, operation);
+                known = true;
+            }
+            after.fill(state, before, operation);
+            known = false;
             try {
-                write(state, operation);
-                wake(operation);
+                write(after, operation);
             } catch (BackendException e) {
                 try {
                     write(before, operation);
@@ -311,77 +318,24 @@ final class KvmProcessor implements Processor {
         }
     }
 
+    private void write(RawState state, String operation) throws BackendException {
+        state.write(calls, fd, operation);
+        if (!kernelApic) {
+            area.setCr8(state.cr8());
+        }
+    }
+
     /** KVM would finish the last instruction over the new registers: it is finished before, whatever its answer. */
     private void abandonExit(String operation) throws BackendException {
-        for (int i = 0; unfinished && i < MOST_PIECES; i++) {
+        for (int i = 0; unfinished; i++) {
+            if (i == MOST_EXITS) {
+                throw KvmErrors.refused(
+                        operation,
+                        null,
+                        "it is in the middle of an instruction that has had " + MOST_EXITS + " exits more",
+                        "complete its exits first");
+            }
             finish(operation);
-        }
-        waiting = null;
-    }
-
-    private ProcessorState read(String operation) throws BackendException {
-        try (Memory sregs = new Memory(systemSize())) {
-            readSystem(sregs, operation);
-            return new ProcessorState(general(operation), Registers.system(sregs), msrs.read(fd, operation));
-        }
-    }
-
-    private void write(ProcessorState state, String operation) throws BackendException {
-        try (Memory regs = new Memory(KvmAbi.REGS_SIZE);
-                Memory sregs = new Memory(systemSize())) {
-            readSystem(sregs, operation); // what the portable form lacks stays
-            Registers.put(sregs, state.system());
-            if (sregs2) {
-                sregs.setLong(KvmAbi.SREGS2_FLAGS, 0); // the PDPTEs are loaded from memory, as by a write of CR3
-            }
-            check(
-                    calls.ioctl(fd, sregs2 ? KvmAbi.KVM_SET_SREGS2 : KvmAbi.KVM_SET_SREGS, sregs),
-                    operation,
-                    "KVM refuses these segment and control registers");
-            if (!kernelApic) {
-                area.setCr8(state.system().cr8());
-            }
-            Registers.put(regs, state.general());
-            check(calls.ioctl(fd, KvmAbi.KVM_SET_REGS, regs), operation, "KVM refuses these general registers");
-            msrs.write(fd, state.msrs(), operation);
-        }
-    }
-
-    /** A processor halted in the kernel would sleep on, wherever its instruction pointer was set. */
-    private void wake(String operation) throws BackendException {
-        if (!kernelApic) {
-            return;
-        }
-        try (Memory state = new Memory(KvmAbi.MP_STATE_SIZE)) {
-            check(calls.ioctl(fd, KvmAbi.KVM_GET_MP_STATE, state), operation, "KVM does not tell whether it is halted");
-            if (state.getInt(0) == KvmAbi.KVM_MP_STATE_HALTED) {
-                state.setInt(0, KvmAbi.KVM_MP_STATE_RUNNABLE);
-                check(calls.ioctl(fd, KvmAbi.KVM_SET_MP_STATE, state), operation, "KVM does not wake it");
-            }
-        }
-    }
-
-    private ProcessorState.GeneralRegisters general(String operation) throws BackendException {
-        try (Memory regs = new Memory(KvmAbi.REGS_SIZE)) {
-            check(calls.ioctl(fd, KvmAbi.KVM_GET_REGS, regs), operation, "KVM does not tell the general registers");
-            return Registers.general(regs);
-        }
-    }
-
-    private void readSystem(Memory sregs, String operation) throws BackendException {
-        check(
-                calls.ioctl(fd, sregs2 ? KvmAbi.KVM_GET_SREGS2 : KvmAbi.KVM_GET_SREGS, sregs),
-                operation,
-                "KVM does not tell the segment and control registers");
-    }
-
-    private int systemSize() {
-        return sregs2 ? KvmAbi.SREGS2_SIZE : KvmAbi.SREGS_SIZE;
-    }
-
-    private static void check(int result, String operation, String problem) throws BackendException {
-        if (result < 0) {
-            throw KvmErrors.failed(operation, null, problem, result);
         }
     }
 

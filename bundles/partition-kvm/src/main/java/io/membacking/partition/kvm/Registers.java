@@ -1,10 +1,10 @@
 package io.membacking.partition.kvm;
 
-import com.sun.jna.Memory;
 import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.ProcessorState.Segment;
 import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.ProcessorState.Table;
+import java.nio.ByteBuffer;
 
 /** The portable form of registers to and from {@code struct kvm_regs} and {@code struct kvm_sregs}. */
 final class Registers {
@@ -12,7 +12,7 @@ final class Registers {
 
     private Registers() {}
 
-    static GeneralRegisters general(Memory regs) {
+    static GeneralRegisters general(ByteBuffer regs) {
         return new GeneralRegisters(
                 regs.getLong(KvmAbi.REGS_RAX),
                 regs.getLong(KvmAbi.REGS_RBX),
@@ -34,28 +34,28 @@ final class Registers {
                 regs.getLong(KvmAbi.REGS_RFLAGS));
     }
 
-    static void put(Memory regs, GeneralRegisters general) {
-        regs.setLong(KvmAbi.REGS_RAX, general.rax());
-        regs.setLong(KvmAbi.REGS_RBX, general.rbx());
-        regs.setLong(KvmAbi.REGS_RCX, general.rcx());
-        regs.setLong(KvmAbi.REGS_RDX, general.rdx());
-        regs.setLong(KvmAbi.REGS_RSI, general.rsi());
-        regs.setLong(KvmAbi.REGS_RDI, general.rdi());
-        regs.setLong(KvmAbi.REGS_RSP, general.rsp());
-        regs.setLong(KvmAbi.REGS_RBP, general.rbp());
-        regs.setLong(KvmAbi.REGS_R8, general.r8());
-        regs.setLong(KvmAbi.REGS_R8 + 8, general.r9());
-        regs.setLong(KvmAbi.REGS_R8 + 16, general.r10());
-        regs.setLong(KvmAbi.REGS_R8 + 24, general.r11());
-        regs.setLong(KvmAbi.REGS_R8 + 32, general.r12());
-        regs.setLong(KvmAbi.REGS_R8 + 40, general.r13());
-        regs.setLong(KvmAbi.REGS_R8 + 48, general.r14());
-        regs.setLong(KvmAbi.REGS_R15, general.r15());
-        regs.setLong(KvmAbi.REGS_RIP, general.rip());
-        regs.setLong(KvmAbi.REGS_RFLAGS, general.rflags());
+    static void put(ByteBuffer regs, GeneralRegisters general) {
+        regs.putLong(KvmAbi.REGS_RAX, general.rax());
+        regs.putLong(KvmAbi.REGS_RBX, general.rbx());
+        regs.putLong(KvmAbi.REGS_RCX, general.rcx());
+        regs.putLong(KvmAbi.REGS_RDX, general.rdx());
+        regs.putLong(KvmAbi.REGS_RSI, general.rsi());
+        regs.putLong(KvmAbi.REGS_RDI, general.rdi());
+        regs.putLong(KvmAbi.REGS_RSP, general.rsp());
+        regs.putLong(KvmAbi.REGS_RBP, general.rbp());
+        regs.putLong(KvmAbi.REGS_R8, general.r8());
+        regs.putLong(KvmAbi.REGS_R8 + 8, general.r9());
+        regs.putLong(KvmAbi.REGS_R8 + 16, general.r10());
+        regs.putLong(KvmAbi.REGS_R8 + 24, general.r11());
+        regs.putLong(KvmAbi.REGS_R8 + 32, general.r12());
+        regs.putLong(KvmAbi.REGS_R8 + 40, general.r13());
+        regs.putLong(KvmAbi.REGS_R8 + 48, general.r14());
+        regs.putLong(KvmAbi.REGS_R15, general.r15());
+        regs.putLong(KvmAbi.REGS_RIP, general.rip());
+        regs.putLong(KvmAbi.REGS_RFLAGS, general.rflags());
     }
 
-    static SystemRegisters system(Memory sregs) {
+    static SystemRegisters system(ByteBuffer sregs) {
         return new SystemRegisters(
                 segment(sregs, KvmAbi.SREGS_CS),
                 segment(sregs, KvmAbi.SREGS_DS),
@@ -77,7 +77,7 @@ final class Registers {
     }
 
     /** Overwrites what the portable form has, and leaves the rest. */
-    static void put(Memory sregs, SystemRegisters system) {
+    static void put(ByteBuffer sregs, SystemRegisters system) {
         put(sregs, KvmAbi.SREGS_CS, system.cs());
         put(sregs, KvmAbi.SREGS_DS, system.ds());
         put(sregs, KvmAbi.SREGS_ES, system.es());
@@ -88,16 +88,16 @@ final class Registers {
         put(sregs, KvmAbi.SREGS_LDT, system.ldt());
         put(sregs, KvmAbi.SREGS_GDT, system.gdt());
         put(sregs, KvmAbi.SREGS_IDT, system.idt());
-        sregs.setLong(KvmAbi.SREGS_CR0, system.cr0());
-        sregs.setLong(KvmAbi.SREGS_CR2, system.cr2());
-        sregs.setLong(KvmAbi.SREGS_CR3, system.cr3());
-        sregs.setLong(KvmAbi.SREGS_CR4, system.cr4());
-        sregs.setLong(KvmAbi.SREGS_CR8, system.cr8());
-        sregs.setLong(KvmAbi.SREGS_EFER, system.efer());
-        sregs.setLong(KvmAbi.SREGS_APIC_BASE, system.apicBase());
+        sregs.putLong(KvmAbi.SREGS_CR0, system.cr0());
+        sregs.putLong(KvmAbi.SREGS_CR2, system.cr2());
+        sregs.putLong(KvmAbi.SREGS_CR3, system.cr3());
+        sregs.putLong(KvmAbi.SREGS_CR4, system.cr4());
+        sregs.putLong(KvmAbi.SREGS_CR8, system.cr8());
+        sregs.putLong(KvmAbi.SREGS_EFER, system.efer());
+        sregs.putLong(KvmAbi.SREGS_APIC_BASE, system.apicBase());
     }
 
-    private static Segment segment(Memory sregs, long at) {
+    private static Segment segment(ByteBuffer sregs, int at) {
         int attributes = bits(sregs, at + KvmAbi.SEGMENT_TYPE, 0)
                 | bits(sregs, at + KvmAbi.SEGMENT_S, 4)
                 | bits(sregs, at + KvmAbi.SEGMENT_DPL, 5)
@@ -114,11 +114,11 @@ final class Registers {
                 attributes);
     }
 
-    private static void put(Memory sregs, long at, Segment segment) {
+    private static void put(ByteBuffer sregs, int at, Segment segment) {
         int attributes = segment.attributes();
-        sregs.setLong(at + KvmAbi.SEGMENT_BASE, segment.base());
-        sregs.setInt(at + KvmAbi.SEGMENT_LIMIT, segment.limit());
-        sregs.setShort(at + KvmAbi.SEGMENT_SELECTOR, (short) segment.selector());
+        sregs.putLong(at + KvmAbi.SEGMENT_BASE, segment.base());
+        sregs.putInt(at + KvmAbi.SEGMENT_LIMIT, segment.limit());
+        sregs.putShort(at + KvmAbi.SEGMENT_SELECTOR, (short) segment.selector());
         setBits(sregs, at + KvmAbi.SEGMENT_TYPE, attributes, 0xf);
         setBits(sregs, at + KvmAbi.SEGMENT_S, attributes >> 4, 1);
         setBits(sregs, at + KvmAbi.SEGMENT_DPL, attributes >> 5, 3);
@@ -130,21 +130,21 @@ final class Registers {
         setBits(sregs, at + KvmAbi.SEGMENT_UNUSABLE, attributes >> 16, 1);
     }
 
-    private static Table table(Memory sregs, long at) {
+    private static Table table(ByteBuffer sregs, int at) {
         return new Table(sregs.getLong(at + KvmAbi.TABLE_BASE), sregs.getShort(at + KvmAbi.TABLE_LIMIT) & 0xffff);
     }
 
-    private static void put(Memory sregs, long at, Table table) {
-        sregs.setLong(at + KvmAbi.TABLE_BASE, table.base());
-        sregs.setShort(at + KvmAbi.TABLE_LIMIT, (short) table.limit());
+    private static void put(ByteBuffer sregs, int at, Table table) {
+        sregs.putLong(at + KvmAbi.TABLE_BASE, table.base());
+        sregs.putShort(at + KvmAbi.TABLE_LIMIT, (short) table.limit());
     }
 
-    private static int bits(Memory sregs, long at, int shift) {
-        return (sregs.getByte(at) & 0xff) << shift;
+    private static int bits(ByteBuffer sregs, int at, int shift) {
+        return (sregs.get(at) & 0xff) << shift;
     }
 
-    private static void setBits(Memory sregs, long at, int value, int mask) {
-        sregs.setByte(at, (byte) (value & mask));
+    private static void setBits(ByteBuffer sregs, int at, int value, int mask) {
+        sregs.put(at, (byte) (value & mask));
     }
 
     /** @throws IllegalArgumentException if a value has bits that its register has no place for */

@@ -100,13 +100,11 @@ class KvmBackendTest extends PartitionBackendContract {
                 registers().rbx(UNMAPPED).rcx(0x20000).done());
         ProcessorState before = processor.state();
         runTo(processor, Exit.Mmio.class).setValue(0x0102030405060708L);
-        processor.completeExit();
-        processor.completeExit();
-        assertThrows(IllegalStateException.class, processor::state);
         processor.cancel();
         runTo(processor, Exit.Cancelled.class);
         Exit.Mmio second = runTo(processor, Exit.Mmio.class);
         assertEquals(UNMAPPED + 8, second.gpa());
+        assertThrows(IllegalStateException.class, processor::state);
         second.setValue(0x1112131415161718L);
         runTo(processor, Exit.Halt.class);
         assertEquals(0x0102030405060708L, ram.getLong(0x20000));
@@ -246,6 +244,7 @@ class KvmBackendTest extends PartitionBackendContract {
         Exit.PortIo exit = assertInstanceOf(Exit.PortIo.class, run.get());
         assertEquals(0x77, exit.port());
         assertEquals(0x5a, exit.value(0));
+        processor.completeExit();
         // A processor that waits in the kernel is taken out of it too, and set to run again.
         ram.write(0x9000, new byte[] {(byte) 0xfa, (byte) 0xf4}); // cli; hlt
         start(processor, GuestProgram.Mode.REAL, GeneralRegisters.at(0x9000));

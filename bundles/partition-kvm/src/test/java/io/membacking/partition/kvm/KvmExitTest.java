@@ -12,6 +12,7 @@ import io.membacking.error.BackendException;
 import io.membacking.partition.Exit;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.function.IntSupplier;
 import org.junit.jupiter.api.Test;
 
@@ -33,9 +34,16 @@ class KvmExitTest {
                 7,
                 new RunArea(Pointer.nativeValue(area)),
                 SIZE,
-                PortableMsrs.of(calls, 7),
-                false,
-                true);
+                new StateShape(
+                        false,
+                        true,
+                        true,
+                        true,
+                        KvmAbi.XSAVE_SIZE,
+                        576,
+                        true,
+                        false,
+                        new MsrList(List.of(), List.of())));
     }
 
     private void exits(int reason) {
