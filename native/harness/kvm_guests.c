@@ -361,6 +361,31 @@ static void real(void) {
     close_vm(vm);
 }
 
+/* With the kernel's interrupt controllers and timer. */
+static void ticks(void) {
+    struct vm *vm = new_vm();
+    struct kvm_pit_config pit = {0};
+    if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0) die("KVM_CREATE_IRQCHIP");
+    if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit) < 0) die("KVM_CREATE_PIT2");
+    struct cpu *cpu = load(vm, "real-ticks", REAL, 0);
+    uint32_t *status = (uint32_t *)(vm->ram + 0x9000);
+    *(uint16_t *)(vm->ram + 0x900a) = 1193;
+    cpu->regs.rsp = 0x7000;
+    pthread_t thread;
+    pthread_create(&thread, NULL, run_thread, cpu);
+    while (__atomic_load_n(status, __ATOMIC_ACQUIRE) < 300) usleep(100);
+    vm->ram[0x9008] = 1;
+    uint32_t before;
+    do { /* it halts for good with interrupts off: no more ticks */
+        before = __atomic_load_n(status, __ATOMIC_ACQUIRE);
+        usleep(20000);
+    } while (before != __atomic_load_n(status, __ATOMIC_ACQUIRE));
+    kick(cpu, thread);
+    check("real-ticks", before >= 300 && !status[1], "counts the timer's interrupts, %u, none wrong", before);
+    close_cpu(cpu);
+    close_vm(vm);
+}
+
 static void peekpoke(const char *program, enum mode mode) {
     static const struct { uint64_t read, write; unsigned reads, writes; const char *what; } cases[] = {
         {0x9000, 0x9008, 0, 0, "memory"},
@@ -684,6 +709,7 @@ int main(int argc, char **argv) {
     if ((kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC)) < 0) die("/dev/kvm");
     run_size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
     real();
+    ticks();
     peekpoke("protected-peekpoke", PROTECTED);
     reader("protected-verify", PROTECTED, 200000);
     endless("protected-counter", PROTECTED, 10000);

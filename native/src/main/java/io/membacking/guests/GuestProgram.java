@@ -12,7 +12,7 @@ import java.util.Locale;
  * and how it ends. Unless said otherwise a program uses no stack, no interrupts and no memory but what its parameters name.
  *
  * <p>Flat programs ({@link Mode#REAL}, {@link Mode#PROTECTED}, {@link Mode#LONG}, {@link Mode#LONG_USER}) are loaded at 0x8000 and
- * entered there. Only {@link #REAL_PRINT} needs that very address; the others run wherever they are loaded. Multiboot programs are
+ * entered there. Only {@link #REAL_PRINT} and {@link #REAL_TICKS} need that very address; the others run wherever they are loaded. Multiboot programs are
  * ELF images for 0x100000.
  *
  * <p>Thread-safe: constants without state.
@@ -53,6 +53,16 @@ public enum GuestProgram {
      * <p>In: ES:DI destination, CX count, DX port. Out: CX 0, DI past the destination.
      */
     REAL_INS(Mode.REAL),
+
+    /**
+     * Counts the interrupts of a PC's timer until it is stopped; then it halts with interrupts off. It sets up the interrupt
+     * controllers and counter 0 (mode 2) itself, halts between ticks, and checks at each that registers and stack are as they were.
+     *
+     * <p>In: the status page at 0x9000, whose count the host writes before the start; SS:SP. The status page: +0 ticks and +4 ticks
+     * at which a check failed (32 bits each), +8 stop (the host writes a byte that is not 0, seen at the next tick), +10 the
+     * timer's count (16 bits, 0 for 65,536). Needs interrupt controllers and a timer, and that it is loaded at 0x8000.
+     */
+    REAL_TICKS(Mode.REAL),
 
     /**
      * One 32-bit read, one 32-bit write, one read back, then halts.

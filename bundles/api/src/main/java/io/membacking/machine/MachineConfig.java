@@ -14,6 +14,9 @@ import java.util.Optional;
  *     throws, output is dropped and the guest goes on
  * @param debug where the debug console's output goes, likewise
  * @param backendFilter an LDAP filter over the backends' service properties; empty admits all
+ * @param interruptControllers whether the partition is to have the PC's interrupt controllers, without which there are no
+ *     interrupts and a halt ends the run; a guest without can be moved between backends of different kinds, and runs on those that
+ *     have none. Empty: firmware has them, a kernel where a usable backend has, a flat binary has none
  */
 public record MachineConfig(
         String name,
@@ -22,8 +25,21 @@ public record MachineConfig(
         BootSource boot,
         OutputStream serial,
         OutputStream debug,
-        Optional<String> backendFilter) {
-    /** One processor, 64 MiB, output dropped. */
+        Optional<String> backendFilter,
+        Optional<Boolean> interruptControllers) {
+    /** With interrupt controllers if its image needs them. */
+    public MachineConfig(
+            String name,
+            long memorySize,
+            int processors,
+            BootSource boot,
+            OutputStream serial,
+            OutputStream debug,
+            Optional<String> backendFilter) {
+        this(name, memorySize, processors, boot, serial, debug, backendFilter, Optional.empty());
+    }
+
+    /** One processor, 64 MiB, output dropped; with interrupt controllers if its image needs them. */
     public static MachineConfig of(String name, BootSource boot) {
         return new MachineConfig(
                 name,
@@ -36,18 +52,24 @@ public record MachineConfig(
     }
 
     public MachineConfig withMemory(long bytes) {
-        return new MachineConfig(name, bytes, processors, boot, serial, debug, backendFilter);
+        return new MachineConfig(name, bytes, processors, boot, serial, debug, backendFilter, interruptControllers);
     }
 
     public MachineConfig withProcessors(int count) {
-        return new MachineConfig(name, memorySize, count, boot, serial, debug, backendFilter);
+        return new MachineConfig(name, memorySize, count, boot, serial, debug, backendFilter, interruptControllers);
     }
 
     public MachineConfig withOutput(OutputStream newSerial, OutputStream newDebug) {
-        return new MachineConfig(name, memorySize, processors, boot, newSerial, newDebug, backendFilter);
+        return new MachineConfig(
+                name, memorySize, processors, boot, newSerial, newDebug, backendFilter, interruptControllers);
     }
 
     public MachineConfig withBackendFilter(String filter) {
-        return new MachineConfig(name, memorySize, processors, boot, serial, debug, Optional.of(filter));
+        return new MachineConfig(
+                name, memorySize, processors, boot, serial, debug, Optional.of(filter), interruptControllers);
+    }
+
+    public MachineConfig withInterruptControllers(boolean wanted) {
+        return new MachineConfig(name, memorySize, processors, boot, serial, debug, backendFilter, Optional.of(wanted));
     }
 }

@@ -63,6 +63,19 @@ public interface Partition extends AutoCloseable {
      */
     void setInterruptLine(int line, boolean raised) throws BackendException;
 
+    /**
+     * Gives a line an edge: raises it and lowers it again.
+     *
+     * @return whether the interrupt controllers took it; false if the edge before it still waits for a processor, since edges do
+     *     not add up. A backend that cannot tell says true
+     * @throws BackendException as {@link #setInterruptLine}
+     */
+    default boolean pulseInterruptLine(int line) throws BackendException {
+        setInterruptLine(line, true);
+        setInterruptLine(line, false);
+        return true;
+    }
+
     /** What its processors look like to the guest; another partition made with it looks the same. */
     default CpuModel cpuModel() {
         return new CpuModel(List.of());
@@ -78,7 +91,7 @@ public interface Partition extends AutoCloseable {
     }
 
     /**
-     * Sets what {@link #platformState()} of a partition with the same devices gave, after the state of its processors. While none of
+     * Sets what {@link #platformState()} of a partition with the same devices gave, before the state of processors. While none of
      * them runs. The clock goes on as if it had never stood still.
      *
      * @throws BackendException if the format is another or the platform refuses; the partition is of no use then

@@ -114,6 +114,19 @@ public interface VirtualMachine extends AutoCloseable {
     /** Raises or lowers a line of the partition's interrupt controllers; remembered while parked, ignored while waiting. @throws BackendException if it has none or no such line */
     void setInterruptLine(int line, boolean raised) throws BackendException;
 
+    /**
+     * Gives a line an edge: raises it and lowers it again.
+     *
+     * @return whether the interrupt controllers took it. If not, the edge before it still waits for a processor, or the machine is
+     *     parked, being moved or waiting: edges do not add up, so give it again later
+     * @throws BackendException if the partition has no interrupt controllers or no such line
+     */
+    default boolean pulseInterruptLine(int line) throws BackendException {
+        setInterruptLine(line, true);
+        setInterruptLine(line, false);
+        return true;
+    }
+
     /** Ends the run, detaches and closes the partition; the memory stays. Cannot fail; closing twice does nothing. */
     @Override
     void close();

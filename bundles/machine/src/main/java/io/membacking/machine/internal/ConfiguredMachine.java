@@ -102,6 +102,17 @@ public final class ConfiguredMachine {
         @AttributeDefinition(description = "LDAP filter over the backends' service properties", required = false)
         String backendFilter() default "";
 
+        @AttributeDefinition(
+                description = "Whether it has interrupt controllers; without them it can move between all kinds of"
+                        + " backends, and a halt ends the guest",
+                options = {
+                    @Option(label = "If its image needs them", value = "AUTO"),
+                    @Option(label = "Yes", value = "YES"),
+                    @Option(label = "No", value = "NO")
+                },
+                required = false)
+        String interruptControllers() default "AUTO";
+
         @AttributeDefinition(description = "Whether to boot it as soon as there is a backend")
         boolean autostart() default true;
     }
@@ -118,14 +129,20 @@ public final class ConfiguredMachine {
         serial = output(config.name() + " serial", config.serial());
         debug = output(config.name() + " debug", config.debug());
         try {
-            machine = machines.create(new MachineConfig(
+            MachineConfig machineConfig = new MachineConfig(
                     config.name(),
                     Math.multiplyExact(config.memoryMib(), 1L << 20),
                     config.processors(),
                     boot,
                     serial,
                     debug,
-                    Optional.of(config.backendFilter()).filter(filter -> !filter.isEmpty())));
+                    Optional.of(config.backendFilter()).filter(filter -> !filter.isEmpty()));
+            machine = machines.create(
+                    switch (config.interruptControllers()) {
+                        case "YES" -> machineConfig.withInterruptControllers(true);
+                        case "NO" -> machineConfig.withInterruptControllers(false);
+                        default -> machineConfig;
+                    });
         } catch (MembackingException | RuntimeException e) {
             closeOutputs();
             throw e;

@@ -23,6 +23,7 @@ final class Pc implements ExitHandler {
     private final FwCfg fwCfg;
     private final Serial16550 serial;
     private final SystemPorts systemPorts;
+    private final Pit pit;
 
     /** @param nanoTime as {@link System#nanoTime()}, for the PM timer */
     Pc(
@@ -32,6 +33,7 @@ final class Pc implements ExitHandler {
             ConsoleOutput serialOutput,
             ConsoleOutput debugOutput,
             InterruptLine serialLine,
+            Pit pit,
             Clock clock,
             LongSupplier nanoTime) {
         this.serialOutput = serialOutput;
@@ -46,12 +48,14 @@ final class Pc implements ExitHandler {
         fwCfg = new FwCfg(memory, processors);
         serial = new Serial16550(serialOutput, serialLine);
         systemPorts = new SystemPorts(end);
+        this.pit = pit;
         pci.attachTo(ports);
         power.attachTo(ports);
         cmos.attachTo(ports);
         fwCfg.attachTo(ports);
         serial.attachTo(ports);
         systemPorts.attachTo(ports);
+        pit.attachTo(ports);
         new DebugConsole(debugOutput).attachTo(ports);
     }
 
@@ -63,6 +67,13 @@ final class Pc implements ExitHandler {
         fwCfg.reset();
         serial.reset();
         systemPorts.reset();
+        pit.reset();
+    }
+
+    /** The run is over. */
+    void end() {
+        pit.stop();
+        flush();
     }
 
     void flush() {
@@ -104,6 +115,10 @@ final class Pc implements ExitHandler {
         inspection.child("serial", child -> inspect(child, serialOutput));
         inspection.child("debug", child -> inspect(child, debugOutput));
         inspection.hex("diagnostic code", systemPorts.diagnostic());
+        inspection.child("timer", child -> {
+            child.counter("ticks", pit.ticks());
+            child.number("owed", pit.owed());
+        });
         inspection.child(
                 "pam",
                 child -> PamSegment.ALL.forEach(segment -> child.text(

@@ -11,6 +11,7 @@ import io.membacking.memory.GuestMemoryManager;
 import io.membacking.memory.GuestMemoryManagers;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.ProcessorState;
+import io.membacking.vm.MovePolicy;
 import io.membacking.vm.Run;
 import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VirtualMachines;
@@ -27,16 +28,17 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 import org.osgi.framework.FrameworkUtil;
 import org.osgi.framework.InvalidSyntaxException;
 
 /**
  * A machine: memory, ROM, processors and devices of one guest.
  *
- * <p>Firmware and kernels get the partition's interrupt controllers and timer, so a halt waits inside the hypervisor for an
- * interrupt that may never come. A flat binary gets none, so that halting ends its run; all its processors start at its address,
- * with their number in rax. Of a kernel's processors the first starts, and the others wait for it to start them; where no backend has
- * interrupt controllers, a kernel gets none either, and one processor.
+ * <p>With interrupt controllers, which are the partition's, a halt waits inside the hypervisor for an interrupt that may never
+ * come; without, halting ends the run. The timer is the machine's own {@link Pit}, so that it moves exactly. All processors of a
+ * flat binary start at its address, with their number in rax. Of a kernel's processors the first starts, and the others wait for
+ * it to start them; without interrupt controllers it has one.
  */
 final class PcMachine implements Machine, Inspectable {
     private static final System.Logger LOG = System.getLogger(PcMachine.class.getName());
@@ -49,6 +51,8 @@ final class PcMachine implements Machine, Inspectable {
     private final Consumer<PcMachine> onClose;
     private final GuestLegacyRam legacyRam;
     private final Pc pc;
+    private final Pit timer;
+    private final @Nullable TimerAlarm alarm;
     private final AtomicBoolean interruptLineFailed = new AtomicBoolean();
     private final Object lifecycle = new Object();
     private boolean closed;
@@ -59,7 +63,7 @@ final class PcMachine implements Machine, Inspectable {
             GuestMemoryManager memory,
             VirtualMachine vm,
             boolean interruptControllers,
-            ScheduledExecutorService timer,
+            ScheduledExecutorService flusher,
             Clock clock,
             LongSupplier nanoTime,
             Consumer<PcMachine> onClose) {
@@ -70,13 +74,16 @@ final class PcMachine implements Machine, Inspectable {
         this.interruptControllers = interruptControllers;
         this.onClose = onClose;
         this.legacyRam = new GuestLegacyRam(memory);
+        this.alarm = interruptControllers ? new TimerAlarm(config.name()) : null;
+        this.timer = new Pit(nanoTime, alarm == null ? Pit.Alarm.NONE : alarm, this::giveTimerInterrupt);
         this.pc = new Pc(
                 new PcMemory(config.memorySize()),
                 config.processors(),
                 legacyRam,
-                new ConsoleOutput(config.name() + " serial", config.serial(), timer),
-                new ConsoleOutput(config.name() + " debug", config.debug(), timer),
+                new ConsoleOutput(config.name() + " serial", config.serial(), flusher),
+                new ConsoleOutput(config.name() + " debug", config.debug(), flusher),
                 this::setSerialInterrupt,
+                this.timer,
                 clock,
                 nanoTime);
     }
@@ -90,7 +97,7 @@ final class PcMachine implements Machine, Inspectable {
             MachineConfig config,
             GuestMemoryManagers memories,
             VirtualMachines virtualMachines,
-            ScheduledExecutorService timer,
+            ScheduledExecutorService flusher,
             Clock clock,
             LongSupplier nanoTime,
             Consumer<PcMachine> onClose)
@@ -106,8 +113,15 @@ final class PcMachine implements Machine, Inspectable {
             image.writeTo(memory.memory());
             boolean interruptControllers = wantsInterruptControllers(config, virtualMachines.backends());
             VirtualMachine vm = virtualMachines.create(new VmRequest(
-                    config.name(), memory, config.processors(), interruptControllers, 0, config.backendFilter()));
-            return new PcMachine(config, image, memory, vm, interruptControllers, timer, clock, nanoTime, onClose);
+                    config.name(),
+                    memory,
+                    config.processors(),
+                    interruptControllers,
+                    false,
+                    0,
+                    config.backendFilter(),
+                    MovePolicy.WHEN_BACKEND_DEPARTS));
+            return new PcMachine(config, image, memory, vm, interruptControllers, flusher, clock, nanoTime, onClose);
         } catch (MembackingException | RuntimeException e) {
             memory.close();
             throw e;
@@ -128,6 +142,9 @@ final class PcMachine implements Machine, Inspectable {
 
     /** A kernel may do without them: it gets none where the backends that are there have none. */
     private static boolean wantsInterruptControllers(MachineConfig config, List<BackendInfo> backends) {
+        if (config.interruptControllers().isPresent()) {
+            return config.interruptControllers().get();
+        }
         if (!(config.boot() instanceof BootSource.Kernel)) {
             return config.boot() instanceof BootSource.Firmware;
         }
@@ -171,6 +188,10 @@ final class PcMachine implements Machine, Inspectable {
         return vm;
     }
 
+    Pit timer() {
+        return timer;
+    }
+
     ExitCounters exits() {
         return pc.counters();
     }
@@ -197,7 +218,7 @@ final class PcMachine implements Machine, Inspectable {
             }
             // Without interrupt controllers nothing can start a kernel's other processors.
             int running = interruptControllers || config.boot() instanceof BootSource.Flat ? vm.processors() : 1;
-            return new MachineRun(vm.start(pc, running), pc::flush);
+            return new MachineRun(vm.start(pc, running), pc::end);
         }
     }
 
@@ -210,8 +231,11 @@ final class PcMachine implements Machine, Inspectable {
             closed = true;
         }
         onClose.accept(this);
+        if (alarm != null) {
+            alarm.close();
+        }
         vm.close();
-        pc.flush();
+        pc.end();
         memory.close();
     }
 
@@ -222,9 +246,22 @@ final class PcMachine implements Machine, Inspectable {
         try {
             vm.setInterruptLine(Serial16550.INTERRUPT, raised);
         } catch (BackendException e) {
-            if (!interruptLineFailed.getAndSet(true)) {
-                LOG.log(Level.WARNING, name() + ": serial interrupts are lost", e);
-            }
+            interruptsAreLost(e);
+        }
+    }
+
+    private boolean giveTimerInterrupt() {
+        try {
+            return vm.pulseInterruptLine(Pit.INTERRUPT);
+        } catch (BackendException e) {
+            interruptsAreLost(e);
+            return true;
+        }
+    }
+
+    private void interruptsAreLost(BackendException e) {
+        if (!interruptLineFailed.getAndSet(true)) {
+            LOG.log(Level.WARNING, name() + ": interrupts are lost", e);
         }
     }
 
@@ -236,6 +273,7 @@ final class PcMachine implements Machine, Inspectable {
         vm.lastResult().ifPresent(result -> inspection.text("last result", result.kind() + ": " + result.reason()));
         inspection.number("memory", config.memorySize());
         inspection.number("processors", config.processors());
+        inspection.bool("interrupt controllers", interruptControllers);
         pc.inspect(inspection);
     }
 }

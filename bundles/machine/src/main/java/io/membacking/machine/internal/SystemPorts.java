@@ -3,15 +3,13 @@ package io.membacking.machine.internal;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * The single ports of a PC's board: 0x60 and 0x64 (no keyboard controller, all ones, but its reset command works), 0x61 (the
- * refresh bit toggles with every read: firmware waits by it), 0x80 (the last diagnostic code), 0x92 (A20 is always open; fast
- * reset), 0xb2 and 0xb3 (no system management interrupts: status is always 0), 0xf4 (exit).
+ * The single ports of a PC's board: 0x60 and 0x64 (no keyboard controller, all ones, but its reset command works), 0x80 (the last
+ * diagnostic code), 0x92 (A20 is always open; fast reset), 0xb2 and 0xb3 (no system management interrupts: status is always 0), 0xf4 (exit).
  */
 final class SystemPorts implements PortDevice {
     static final int EXIT = 0xf4;
 
     private static final int KEYBOARD_DATA = 0x60;
-    private static final int CONTROL_B = 0x61;
     private static final int KEYBOARD_COMMAND = 0x64;
     private static final int DIAGNOSTIC = 0x80;
     private static final int CONTROL_A = 0x92;
@@ -20,7 +18,6 @@ final class SystemPorts implements PortDevice {
 
     private final RunEnd end;
     private final AtomicInteger diagnostic = new AtomicInteger();
-    private final AtomicInteger controlB = new AtomicInteger();
     private final AtomicInteger smiCommand = new AtomicInteger();
 
     SystemPorts(RunEnd end) {
@@ -29,7 +26,6 @@ final class SystemPorts implements PortDevice {
 
     void attachTo(PortBus bus) {
         bus.attach(KEYBOARD_DATA, KEYBOARD_DATA, 1, this);
-        bus.attach(CONTROL_B, CONTROL_B, 1, this);
         bus.attach(KEYBOARD_COMMAND, KEYBOARD_COMMAND, 1, this);
         bus.attach(DIAGNOSTIC, DIAGNOSTIC, 1, this);
         bus.attach(CONTROL_A, CONTROL_A, 1, this);
@@ -39,7 +35,6 @@ final class SystemPorts implements PortDevice {
 
     void reset() {
         diagnostic.set(0);
-        controlB.set(0);
         smiCommand.set(0);
     }
 
@@ -51,8 +46,6 @@ final class SystemPorts implements PortDevice {
     @Override
     public int read(int port, int size) {
         return switch (port) {
-            // Bit 4 is the refresh bit, bit 5 the output of timer 2.
-            case CONTROL_B -> controlB.updateAndGet(v -> v ^ 0x10) | 0x20;
             case DIAGNOSTIC -> diagnostic.get();
             case CONTROL_A -> 0x02;
             case SMI_COMMAND -> smiCommand.get();
@@ -65,7 +58,6 @@ final class SystemPorts implements PortDevice {
     public void write(int port, int size, int value) {
         switch (port) {
             case EXIT -> end.ask((value << 1) | 1, "the guest ended itself with value " + value + " at port 0xf4");
-            case CONTROL_B -> controlB.updateAndGet(v -> (v & 0x10) | (value & 0x0f));
             case DIAGNOSTIC -> diagnostic.set(value);
             case SMI_COMMAND -> smiCommand.set(value);
             case CONTROL_A -> {

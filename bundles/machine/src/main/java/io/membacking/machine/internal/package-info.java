@@ -18,8 +18,8 @@
  * A PAM segment is read-write, read-only, or hidden. The fourth setting (reads from ROM, writes to RAM: how old firmware copies
  * itself) keeps the segment hidden, and each write exits and is carried to the RAM beneath.
  *
- * <p>Ports: PIC, PIT, I/O APIC and local APICs are the partition's; 0x3f8 serial, 0x402 debug console, 0x510 fw_cfg, 0x70 CMOS,
- * 0xcf8 PCI, 0xf4 exit, 0x61, 0x64, 0x80, 0x92, 0xb2 and the power management of PIIX4 at the base that firmware gives it. All
+ * <p>Ports: PIC, I/O APIC and local APICs are the partition's, if the machine has them; 0x40 PIT, 0x3f8 serial, 0x402 debug console,
+ * 0x510 fw_cfg, 0x70 CMOS, 0xcf8 PCI, 0xf4 exit, 0x61, 0x64, 0x80, 0x92, 0xb2 and the power management of PIIX4 at the base that firmware gives it. All
  * else reads as all ones, drops writes, and is counted.
  *
  * <p>A guest ends its run through the exit port with code {@code (value << 1) | 1}, by switching itself off with

@@ -134,6 +134,10 @@ final class KvmAbi {
     @C("KVM_IRQ_LINE")
     static final long KVM_IRQ_LINE = iow(0x61, IRQ_LEVEL_SIZE);
 
+    /** As KVM_IRQ_LINE; the status takes the place of the line's number. */
+    @C("KVM_IRQ_LINE_STATUS")
+    static final long KVM_IRQ_LINE_STATUS = iowr(0x67, IRQ_LEVEL_SIZE);
+
     @C("KVM_CREATE_PIT2")
     static final long KVM_CREATE_PIT2 = iow(0x77, PIT_CONFIG_SIZE);
 

@@ -589,16 +589,7 @@ final class KvmPartition implements Partition {
         life.readLock().lock();
         try {
             checkOpen();
-            Memory levels = lines;
-            if (levels == null) {
-                throw KvmErrors.refused(
-                        operation, null, "it has no interrupt controllers", "ask for them when it is created");
-            }
-            if (line < 0 || line >= KvmAbi.KVM_IOAPIC_NUM_PINS) {
-                throw KvmErrors.refused(
-                        operation, null, "there is no such line", "use 0 to " + (KvmAbi.KVM_IOAPIC_NUM_PINS - 1));
-            }
-            Pointer level = levels.share(level(line, raised));
+            Pointer level = requireLine(operation, line).share(level(line, raised));
             int result = calls.ioctl(vm, KvmAbi.KVM_IRQ_LINE, level);
             if (result < 0) {
                 throw KvmErrors.failed(operation, null, "KVM refuses", result);
@@ -606,6 +597,43 @@ final class KvmPartition implements Partition {
         } finally {
             life.readLock().unlock();
         }
+    }
+
+    /** @return the levels of all lines */
+    private Memory requireLine(String operation, int line) throws BackendException {
+        Memory levels = lines;
+        if (levels == null) {
+            throw KvmErrors.refused(
+                    operation, null, "it has no interrupt controllers", "ask for them when it is created");
+        }
+        if (line < 0 || line >= KvmAbi.KVM_IOAPIC_NUM_PINS) {
+            throw KvmErrors.refused(
+                    operation, null, "there is no such line", "use 0 to " + (KvmAbi.KVM_IOAPIC_NUM_PINS - 1));
+        }
+        return levels;
+    }
+
+    @Override
+    public boolean pulseInterruptLine(int line) throws BackendException {
+        String operation = "pulse interrupt line " + line + " of " + this;
+        int status;
+        life.readLock().lock();
+        try (Memory level = new Memory(KvmAbi.IRQ_LEVEL_SIZE)) {
+            checkOpen();
+            requireLine(operation, line);
+            level.setInt(KvmAbi.IRQ_LEVEL_IRQ, line);
+            level.setInt(KvmAbi.IRQ_LEVEL_LEVEL, 1);
+            int result = calls.ioctl(vm, KvmAbi.KVM_IRQ_LINE_STATUS, level);
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM refuses", result);
+            }
+            status = level.getInt(KvmAbi.IRQ_LEVEL_IRQ);
+        } finally {
+            life.readLock().unlock();
+        }
+        setInterruptLine(line, false);
+        // 0: the edge fell together with one that waits. Below 0: the line is masked, and has taken the edge for later.
+        return status != 0;
     }
 
     @Override

@@ -24,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
@@ -196,6 +197,33 @@ class KvmBackendTest extends PartitionBackendContract {
     void moreProcessorsThanKvmHasAreRefused() {
         assertThrows(BackendException.class, () -> backend()
                 .createPartition(new PartitionRequest("huge", false, Integer.MAX_VALUE)));
+    }
+
+    @Test
+    void anEdgeThatFallsTogetherWithOneThatWaitsIsNotTaken() throws Exception {
+        Partition partition = autoClose(backend().createPartition(new PartitionRequest("pc", true, 1)));
+        assertTrue(partition.pulseInterruptLine(5));
+        assertFalse(partition.pulseInterruptLine(5));
+        assertTrue(partition.pulseInterruptLine(7));
+        assertThrows(BackendException.class, () -> partition.pulseInterruptLine(24));
+        Partition without = autoClose(backend().createPartition(new PartitionRequest("plain", false, 1)));
+        assertThrows(BackendException.class, () -> without.pulseInterruptLine(0));
+    }
+
+    @Test
+    void thePlatformsTimerIsThereOnlyIfAskedFor() throws Exception {
+        for (boolean timer : new boolean[] {true, false}) {
+            Partition partition = autoClose(
+                    backend().createPartition(new PartitionRequest("pc", true, timer, 1, Optional.empty(), false)));
+            partition.map(ram.at(0));
+            // in al, 0x40; out 0x77, al: a port that exits either way
+            ram.write(0x8000, new byte[] {(byte) 0xe4, 0x40, (byte) 0xe6, 0x77});
+            Processor processor = partition.createProcessor(0);
+            start(processor, GuestProgram.Mode.REAL, registers().done());
+            Exit.PortIo exit = runTo(processor, Exit.PortIo.class);
+            assertEquals(timer ? 0x77 : 0x40, exit.port());
+            partition.unmap(ram.at(0).range());
+        }
     }
 
     @Test

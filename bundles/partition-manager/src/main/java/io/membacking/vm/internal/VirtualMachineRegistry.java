@@ -39,7 +39,8 @@ public final class VirtualMachineRegistry implements VirtualMachines, AutoClosea
                     thread.setContextClassLoader(null);
                     return thread;
                 },
-                new ThreadPoolExecutor.AbortPolicy());
+                // After close there is no machine left to tidy up.
+                new ThreadPoolExecutor.DiscardPolicy());
         executor.allowCoreThreadTimeOut(true);
         this.later = executor;
     }
