@@ -96,7 +96,7 @@ static void *start_thread(void *argument);
 
 /* ---- a machine: RAM at 0, one processor ---- */
 
-enum mode { REAL, PROTECTED, LONG, LONG_USER };
+enum mode { REAL, PROTECTED, LONG_MODE, LONG_MODE_USER };
 
 struct machine {
     WHV_PARTITION_HANDLE partition;
@@ -156,12 +156,12 @@ static void load(struct machine *m, enum mode mode, const void *code, size_t siz
     static const int code_attributes[] = {0x9b, 0xc09b, 0xa09b, 0xa0fb}, data_attributes[] = {0x93, 0xc093, 0xc093, 0xc0f3};
     memset(m->ram + CODE, 0xf4, 64);
     memcpy(m->ram + CODE, code, size);
-    int selector = mode == REAL ? 0 : mode == LONG_USER ? 0x33 : 8, data_selector = mode == REAL ? 0 : mode == LONG_USER ? 0x2b : 0x10;
+    int selector = mode == REAL ? 0 : mode == LONG_MODE_USER ? 0x33 : 8, data_selector = mode == REAL ? 0 : mode == LONG_MODE_USER ? 0x2b : 0x10;
     uint32_t limit = mode == REAL ? 0xffff : 0xffffffff;
     put_segment(m, WHvX64RegisterCs, 0, limit, selector, code_attributes[mode]);
     for (int i = 0; i < 5; i++) put_segment(m, data[i], 0, limit, data_selector, data_attributes[mode]);
     if (mode == PROTECTED) put(m, WHvX64RegisterCr0, 0x31);
-    if (mode == LONG || mode == LONG_USER) {
+    if (mode == LONG_MODE || mode == LONG_MODE_USER) {
         uint64_t *tables = (uint64_t *)(m->ram + TABLES);
         memset(tables, 0, 0x4000);
         tables[0] = (TABLES + 0x1000) | 7;
@@ -261,7 +261,7 @@ static void ports(void) {
 }
 
 static void memory_exits(void) {
-    for (enum mode mode = REAL; mode <= LONG_USER; mode++) {
+    for (enum mode mode = REAL; mode <= LONG_MODE_USER; mode++) {
         static const char *const names[] = {"real", "protected", "long", "long, CPL3"};
         struct machine m = new_machine();
         uint64_t away = mode == REAL ? 0xe0000 : NOWHERE;
@@ -302,8 +302,8 @@ static void memory_exits(void) {
         must(WHvMapGpaRange(m.partition, page, away, PAGE_BYTES, RWX), "map on demand");
         put(&m, WHvX64RegisterRip, fetch);
         int exit = run(&m);
-        if (mode == LONG_USER) exit = m.exit.ExitReason == WHvRunVpExitReasonX64Halt || get(&m, WHvX64RegisterRip) == move + 2 ? WHvRunVpExitReasonX64Halt : exit;
-        check(exit == WHvRunVpExitReasonX64Halt || mode == LONG_USER, "%s: it goes on when memory is mapped there", names[mode]);
+        if (mode == LONG_MODE_USER) exit = m.exit.ExitReason == WHvRunVpExitReasonX64Halt || get(&m, WHvX64RegisterRip) == move + 2 ? WHvRunVpExitReasonX64Halt : exit;
+        check(exit == WHvRunVpExitReasonX64Halt || mode == LONG_MODE_USER, "%s: it goes on when memory is mapped there", names[mode]);
         check(!memcmp(m.ram + 0x9000, "on-demand..", 12) && (uint32_t)get(&m, WHvX64RegisterRax) == *(uint32_t *)"on-d",
             "%s: and reads it", names[mode]);
 
@@ -334,7 +334,7 @@ static void effects(void) {
     *word = 100;
 #define TO_ROM(what, rax, flags, ...) \
     do { \
-        LOAD(&m, LONG, 0x90, __VA_ARGS__); \
+        LOAD(&m, LONG_MODE, 0x90, __VA_ARGS__); \
         put(&m, WHvX64RegisterRbx, ROM); \
         put(&m, WHvX64RegisterRax, rax); \
         put(&m, WHvX64RegisterRcx, 0x55); \
@@ -384,7 +384,7 @@ static void fetches(void) {
 
 static void faults(void) {
     struct machine m = new_machine();
-    LOAD(&m, LONG, 0x0f, 0x0b); /* ud2 without IDT */
+    LOAD(&m, LONG_MODE, 0x0f, 0x0b); /* ud2 without IDT */
     WHV_REGISTER_VALUE none;
     WHV_REGISTER_NAME idt = WHvX64RegisterIdtr;
     memset(&none, 0, sizeof none);
@@ -434,7 +434,7 @@ static void cancel(void) {
     for (int i = 0; i < 2; i++) {
         thread runner;
         spinning = new_machine();
-        LOAD(&spinning, i ? LONG_USER : REAL, 0xeb, 0xfe);
+        LOAD(&spinning, i ? LONG_MODE_USER : REAL, 0xeb, 0xfe);
         START(runner, NULL);
         pause_briefly();
         WHV_REGISTER_NAME name = WHvX64RegisterRip;
@@ -570,7 +570,7 @@ static void translation(void) {
     struct machine m = new_machine();
     WHV_TRANSLATE_GVA_RESULT result;
     WHV_GUEST_PHYSICAL_ADDRESS gpa;
-    LOAD(&m, LONG, 0xf4);
+    LOAD(&m, LONG_MODE, 0xf4);
     must(WHvTranslateGva(m.partition, 0, 0x123456, WHvTranslateGvaFlagValidateRead, &result, &gpa), "translate");
     check(result.ResultCode == WHvTranslateGvaResultSuccess && gpa == 0x123000, "translated by large pages");
     must(WHvTranslateGva(m.partition, 0, 0x8000000000, WHvTranslateGvaFlagValidateRead, &result, &gpa), "translate");
@@ -674,7 +674,52 @@ static void modes(void) {
     end(&m);
 }
 
-#ifndef _WIN32
+#ifdef _WIN32
+typedef LONG (WINAPI *map_view)(HANDLE, HANDLE, void **, ULONG_PTR, SIZE_T, LARGE_INTEGER *, SIZE_T *, ULONG, ULONG, ULONG);
+
+/* A suspended process of this very program, with a section mapped into it. */
+static void remote(void) {
+    char name[MAX_PATH];
+    STARTUPINFOA start;
+    PROCESS_INFORMATION child;
+    map_view map = (map_view)(void *)GetProcAddress(GetModuleHandleA("ntdll.dll"), "NtMapViewOfSection");
+    memset(&start, 0, sizeof start);
+    start.cb = sizeof start;
+    GetModuleFileNameA(NULL, name, sizeof name);
+    if (!CreateProcessA(name, NULL, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &start, &child)) must(-1, "CreateProcess");
+    HANDLE section = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, RAM + 0x10000, NULL);
+    void *there = NULL, *own = NULL;
+    LARGE_INTEGER offset;
+    SIZE_T size = RAM;
+    offset.QuadPart = 0x10000;
+    must(map(section, child.hProcess, &there, 0, 0, &offset, &size, 2, 0, PAGE_READWRITE), "map into the process");
+    own = VirtualAllocEx(child.hProcess, NULL, PAGE_BYTES, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+    uint8_t *here = MapViewOfFile(section, FILE_MAP_ALL_ACCESS, 0, 0x10000, RAM);
+    struct machine m = {.partition = new_partition(1), .ram = here};
+    check(WHvMapGpaRange2(m.partition, child.hProcess, there, 0, RAM, RWX) == 0, "memory of another process is mapped");
+    must(WHvCreateVirtualProcessor(m.partition, 0, 0), "processor");
+    LOAD(&m, REAL, 0xc6, 0x06, 0x00, 0x90, 0x42, 0xf4);
+    check(run(&m) == WHvRunVpExitReasonX64Halt && here[0x9000] == 0x42, "and is the same memory");
+    check(WHvMapGpaRange2(m.partition, GetCurrentProcess(), here, NOWHERE, RAM, RWX) == 0, "this process by its handle");
+    if (set) {
+        check(WHvMapGpaRange2(m.partition, child.hProcess, own, NOWHERE * 2, PAGE_BYTES, RWX) == (HRESULT)0x80070057, "private memory is refused");
+        set("one.mapped.partition", 1);
+        WHV_PARTITION_HANDLE one = new_partition(1), two = new_partition(1);
+        check(WHvMapGpaRange(one, here, 0, RAM, RWX) == 0 && WHvMapGpaRange(two, here, 0, RAM, RWX) == (HRESULT)0xc0370008
+                && WHvMapGpaRange2(two, child.hProcess, there, 0, RAM, RWX) == 0, "a second partition has its place in another process");
+        set("one.mapped.partition", 0);
+        must(WHvDeletePartition(one), "delete");
+        must(WHvDeletePartition(two), "delete");
+    }
+    TerminateProcess(child.hProcess, 0);
+    CloseHandle(child.hProcess);
+    CloseHandle(child.hThread);
+    must(WHvDeletePartition(m.partition), "delete");
+    UnmapViewOfFile(here);
+    CloseHandle(section);
+    if (count) check(count("views") == 0, "nothing of it is left mapped");
+}
+#else
 /* Another process on Linux: its number stands for the handle. */
 static void remote(void) {
     int pipes[2];
@@ -699,6 +744,13 @@ static void remote(void) {
     LOAD(&m, REAL, 0xc6, 0x06, 0x00, 0x90, 0x42, 0xf4);
     check(run(&m) == WHvRunVpExitReasonX64Halt && here[0x9000] == 0x42, "and is the same memory");
     check(WHvMapGpaRange2(m.partition, process, addresses[1], NOWHERE, PAGE_BYTES, RWX) == (HRESULT)0x80070057, "private memory is refused");
+    set("one.mapped.partition", 1);
+    WHV_PARTITION_HANDLE one = new_partition(1), two = new_partition(1);
+    check(WHvMapGpaRange(one, here, 0, RAM, RWX) == 0 && WHvMapGpaRange(two, here, 0, RAM, RWX) == (HRESULT)0xc0370008
+            && WHvMapGpaRange2(two, process, addresses[0], 0, RAM, RWX) == 0, "a second partition has its place in another process");
+    set("one.mapped.partition", 0);
+    must(WHvDeletePartition(one), "delete");
+    must(WHvDeletePartition(two), "delete");
     kill(child, 9);
     waitpid(child, NULL, 0);
     end(&m);
@@ -738,9 +790,7 @@ int main(void) {
     interrupts();
     translation();
     if (set) modes();
-#ifndef _WIN32
     remote();
-#endif
     if (count) check(count("partitions") == 0 && count("mappings") == 0 && count("processors") == 0 && count("views") == 0, "nothing is left");
     return failed;
 }

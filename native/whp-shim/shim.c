@@ -258,7 +258,8 @@ HRESULT WINAPI WHvGetCapability(WHV_CAPABILITY_CODE code, VOID *buffer, UINT32 s
 
 /* ---- partitions ---- */
 
-struct partition *partition_of(WHV_PARTITION_HANDLE handle) {
+/* With a reference; NULL if there is none. */
+static struct partition *partition_of(WHV_PARTITION_HANDLE handle) {
     pthread_mutex_lock(&global);
     struct partition *p = partitions;
     while (p && p->handle != handle) p = p->next;
@@ -267,7 +268,7 @@ struct partition *partition_of(WHV_PARTITION_HANDLE handle) {
     return p;
 }
 
-void release(struct partition *p) {
+static void release(struct partition *p) {
     pthread_mutex_lock(&global);
     p->references--;
     pthread_cond_broadcast(&released);
@@ -275,7 +276,7 @@ void release(struct partition *p) {
 }
 
 /* A process has room for one mapped partition, where the platform says so. */
-int claim_mapping(struct partition *partition, int process) {
+static int claim_mapping(struct partition *partition, int process) {
     int owner = process ? process : getpid(), good = 1;
     if (!switches.one_mapped_partition) return 1;
     pthread_mutex_lock(&global);
@@ -284,6 +285,12 @@ int claim_mapping(struct partition *partition, int process) {
     if (good && !partition->owner) partition->owner = owner;
     pthread_mutex_unlock(&global);
     return good;
+}
+
+static void give_up_mapping(struct partition *partition) {
+    pthread_mutex_lock(&global);
+    partition->owner = 0;
+    pthread_mutex_unlock(&global);
 }
 
 HRESULT WINAPI WHvCreatePartition(WHV_PARTITION_HANDLE *handle) {
@@ -376,6 +383,7 @@ HRESULT WINAPI WHvDeletePartition(WHV_PARTITION_HANDLE handle) {
     if (p->vm >= 0) close(p->vm);
     drop_ranges(p);
     free(p->cpuid_results);
+    free(p->cpuid_results2);
     free(p);
     __atomic_fetch_sub(&live_partitions, 1, __ATOMIC_RELAXED);
     return S_OK;
@@ -401,6 +409,8 @@ static HRESULT get_property(struct partition *p, int code, void *buffer, uint32_
             return give(&value, 8, buffer, size, written);
         case WHvPartitionPropertyCodeCpuidResultList:
             return give(p->cpuid_results, p->cpuid_result_count * sizeof *p->cpuid_results, buffer, size, written);
+        case WHvPartitionPropertyCodeCpuidResultList2:
+            return give(p->cpuid_results2, p->cpuid_result2_count * sizeof *p->cpuid_results2, buffer, size, written);
         case WHvPartitionPropertyCodeProcessorCount: return give(&p->processor_count, 4, buffer, size, written);
         default: return WHV_E_UNKNOWN_PROPERTY;
     }
@@ -418,6 +428,17 @@ HRESULT WINAPI WHvGetPartitionProperty(WHV_PARTITION_HANDLE handle, WHV_PARTITIO
     return result;
 }
 
+static HRESULT copy_list(const void *buffer, uint32_t size, uint32_t element, void **list, uint32_t *count) {
+    if (size % element) return E_INVALIDARG;
+    void *copy = malloc(size + 1);
+    if (!copy) return E_OUTOFMEMORY;
+    memcpy(copy, buffer, size);
+    free(*list);
+    *list = copy;
+    *count = size / element;
+    return S_OK;
+}
+
 static HRESULT set_property(struct partition *p, int code, const void *buffer, uint32_t size) {
     uint64_t value = 0;
     uint32_t needed = 8;
@@ -429,7 +450,7 @@ static HRESULT set_property(struct partition *p, int code, const void *buffer, u
             break;
         default: break;
     }
-    if (code != WHvPartitionPropertyCodeCpuidResultList) {
+    if (code != WHvPartitionPropertyCodeCpuidResultList && code != WHvPartitionPropertyCodeCpuidResultList2) {
         if (size < needed) return E_INVALIDARG;
         memcpy(&value, buffer, needed);
     }
@@ -452,16 +473,10 @@ static HRESULT set_property(struct partition *p, int code, const void *buffer, u
         case WHvPartitionPropertyCodeNestedVirtualization: case WHvPartitionPropertyCodeLocalApicEmulationMode:
             return value ? WHV_E_UNSUPPORTED_HYPERVISOR_CONFIG : S_OK;
         case WHvPartitionPropertyCodeProcessorFeatures: case WHvPartitionPropertyCodeProcessorXsaveFeatures: return S_OK;
-        case WHvPartitionPropertyCodeCpuidResultList: {
-            if (size % sizeof *p->cpuid_results) return E_INVALIDARG;
-            WHV_X64_CPUID_RESULT *copy = malloc(size + 1);
-            if (!copy) return E_OUTOFMEMORY;
-            memcpy(copy, buffer, size);
-            free(p->cpuid_results);
-            p->cpuid_results = copy;
-            p->cpuid_result_count = size / sizeof *copy;
-            return S_OK;
-        }
+        case WHvPartitionPropertyCodeCpuidResultList:
+            return copy_list(buffer, size, sizeof *p->cpuid_results, (void **)&p->cpuid_results, &p->cpuid_result_count);
+        case WHvPartitionPropertyCodeCpuidResultList2:
+            return copy_list(buffer, size, sizeof *p->cpuid_results2, (void **)&p->cpuid_results2, &p->cpuid_result2_count);
         default: return WHV_E_UNKNOWN_PROPERTY;
     }
 }
@@ -509,6 +524,7 @@ static HRESULT map(WHV_PARTITION_HANDLE handle, int process, VOID *source, UINT6
         if (result != S_OK) release_view(view);
         pthread_mutex_unlock(&p->lock);
     }
+    if (result != S_OK && !p->range_count) give_up_mapping(p);
     pthread_mutex_unlock(&p->change);
     release(p);
     return result;
@@ -575,25 +591,30 @@ HRESULT WINAPI WHvAdviseGpaRange(WHV_PARTITION_HANDLE handle, const WHV_MEMORY_R
 
 /* ---- processors ---- */
 
-static void add_cpuid(struct kvm_cpuid2 *cpuid, const WHV_X64_CPUID_RESULT *result) {
+/* The bits of mask in the leaf's results; in all its subleaves, or in one. */
+static void change_cpuid(struct kvm_cpuid2 *cpuid, uint32_t function, int64_t index, const WHV_CPUID_OUTPUT *output,
+        const WHV_CPUID_OUTPUT *mask) {
+    int found = 0;
     for (uint32_t i = 0; i < cpuid->nent; i++) {
         struct kvm_cpuid_entry2 *entry = &cpuid->entries[i];
-        if (entry->function != result->Function || entry->index) continue;
-        entry->eax = result->Eax;
-        entry->ebx = result->Ebx;
-        entry->ecx = result->Ecx;
-        entry->edx = result->Edx;
-        return;
+        if (entry->function != function || (index >= 0 && entry->index != index)) continue;
+        entry->eax = (entry->eax & ~mask->Eax) | (output->Eax & mask->Eax);
+        entry->ebx = (entry->ebx & ~mask->Ebx) | (output->Ebx & mask->Ebx);
+        entry->ecx = (entry->ecx & ~mask->Ecx) | (output->Ecx & mask->Ecx);
+        entry->edx = (entry->edx & ~mask->Edx) | (output->Edx & mask->Edx);
+        found = 1;
     }
-    cpuid->entries[cpuid->nent++] = (struct kvm_cpuid_entry2){.function = result->Function, .eax = result->Eax, .ebx = result->Ebx,
-        .ecx = result->Ecx, .edx = result->Edx};
+    if (!found)
+        cpuid->entries[cpuid->nent++] = (struct kvm_cpuid_entry2){.function = function, .index = index < 0 ? 0 : index,
+            .flags = index < 0 ? 0 : KVM_CPUID_FLAG_SIGNIFCANT_INDEX, .eax = output->Eax & mask->Eax, .ebx = output->Ebx & mask->Ebx,
+            .ecx = output->Ecx & mask->Ecx, .edx = output->Edx & mask->Edx};
 }
 
 /* What KVM supports, without its own paravirtual leaves, with the processor's number and what the partition's owner asked for. */
 static int set_cpuid(struct processor *vp) {
     struct kvm_cpuid2 *all = kvm_system()->cpuid, *cpuid;
     struct partition *p = vp->partition;
-    cpuid = calloc(1, sizeof *cpuid + (all->nent + p->cpuid_result_count) * sizeof *cpuid->entries);
+    cpuid = calloc(1, sizeof *cpuid + (all->nent + p->cpuid_result_count + p->cpuid_result2_count) * sizeof *cpuid->entries);
     if (!cpuid) return -1;
     for (uint32_t i = 0; i < all->nent; i++) {
         struct kvm_cpuid_entry2 entry = all->entries[i];
@@ -602,7 +623,17 @@ static int set_cpuid(struct processor *vp) {
         if (entry.function == 0xb || entry.function == 0x1f) entry.edx = vp->index;
         cpuid->entries[cpuid->nent++] = entry;
     }
-    for (uint32_t i = 0; i < p->cpuid_result_count; i++) add_cpuid(cpuid, &p->cpuid_results[i]);
+    for (uint32_t i = 0; i < p->cpuid_result_count; i++) {
+        static const WHV_CPUID_OUTPUT all_bits = {~0u, ~0u, ~0u, ~0u};
+        WHV_X64_CPUID_RESULT *r = &p->cpuid_results[i];
+        WHV_CPUID_OUTPUT output = {r->Eax, r->Ebx, r->Ecx, r->Edx};
+        change_cpuid(cpuid, r->Function, -1, &output, &all_bits);
+    }
+    for (uint32_t i = 0; i < p->cpuid_result2_count; i++) {
+        WHV_X64_CPUID_RESULT2 *r = &p->cpuid_results2[i];
+        if (r->Flags & WHvX64CpuidResult2FlagVpSpecific && r->VpIndex != vp->index) continue;
+        change_cpuid(cpuid, r->Function, r->Flags & WHvX64CpuidResult2FlagSubleafSpecific ? (int64_t)r->Index : -1, &r->Output, &r->Mask);
+    }
     int result = kvm_call(vp->fd, KVM_SET_CPUID2, cpuid);
     free(cpuid);
     return result;

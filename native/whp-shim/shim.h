@@ -112,7 +112,8 @@ struct partition {
     uint32_t processor_count;
     uint64_t extended_exits, exception_bitmap, msr_bitmap;
     WHV_X64_CPUID_RESULT *cpuid_results;
-    uint32_t cpuid_result_count;
+    uint32_t cpuid_result_count, cpuid_result2_count;
+    WHV_X64_CPUID_RESULT2 *cpuid_results2;
 };
 
 struct kvm_system {
@@ -125,9 +126,6 @@ struct kvm_system *kvm_system(void); /* NULL if there is no usable /dev/kvm */
 int kvm_call(int fd, unsigned long request, void *argument); /* repeats what a signal interrupted */
 int physical_bits(void);
 void kick(struct processor *processor); /* partition locked */
-struct partition *partition_of(WHV_PARTITION_HANDLE handle); /* with a reference; NULL if there is none */
-void release(struct partition *partition);
-int claim_mapping(struct partition *partition, int process);
 extern int64_t live_views, live_ranges;
 
 /* memory.c: all with the partition locked, those that change anything with both locks */

@@ -52,6 +52,7 @@ typedef enum {
     WHvPartitionPropertyCodeProcessorXsaveFeatures = 0x1006,
     WHvPartitionPropertyCodeProcessorClockFrequency = 0x1007,
     WHvPartitionPropertyCodeProcessorFeaturesBanks = 0x100a,
+    WHvPartitionPropertyCodeCpuidResultList2 = 0x100d,
     WHvPartitionPropertyCodeProcessorCount = 0x1fff
 } WHV_PARTITION_PROPERTY_CODE;
 
@@ -219,6 +220,13 @@ typedef struct {
 } WHV_RUN_VP_EXIT_CONTEXT;
 
 typedef struct { UINT32 Function, Reserved[3], Eax, Ebx, Ecx, Edx; } WHV_X64_CPUID_RESULT;
+typedef enum { WHvX64CpuidResult2FlagSubleafSpecific = 1, WHvX64CpuidResult2FlagVpSpecific = 2 } WHV_X64_CPUID_RESULT2_FLAGS;
+typedef struct { UINT32 Eax, Ebx, Ecx, Edx; } WHV_CPUID_OUTPUT;
+typedef struct {
+    UINT32 Function, Index, VpIndex;
+    WHV_X64_CPUID_RESULT2_FLAGS Flags;
+    WHV_CPUID_OUTPUT Output, Mask;
+} WHV_X64_CPUID_RESULT2;
 typedef union {
     UINT64 ExtendedVmExits;
     UINT32 ProcessorCount;
