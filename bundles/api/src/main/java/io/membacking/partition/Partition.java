@@ -91,7 +91,7 @@ public interface Partition extends AutoCloseable {
     }
 
     /**
-     * Sets what {@link #platformState()} of a partition with the same devices gave, before the state of processors. While none of
+     * Sets what {@link #platformState()} of a partition with the same devices gave, after the state of its processors. While none of
      * them runs. The clock goes on as if it had never stood still.
      *
      * @throws BackendException if the format is another or the platform refuses; the partition is of no use then

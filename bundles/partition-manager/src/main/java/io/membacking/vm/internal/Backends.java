@@ -29,7 +29,16 @@ final class Backends {
             String bundle,
             int ranking,
             long serviceId,
-            Map<String, Object> properties) {}
+            Map<String, Object> properties) {
+        /** For people; two versions of one backend differ in it. */
+        String title() {
+            return name + " (" + bundle + ", service " + serviceId + ")";
+        }
+
+        boolean matches(String filter) {
+            return Backends.matches(filter, properties);
+        }
+    }
 
     /** Adds a backend, or takes up its new properties. */
     synchronized void put(Installed backend) {
@@ -95,6 +104,8 @@ final class Backends {
 
     /** @throws IllegalArgumentException if it cannot be parsed */
     static void checkFilter(String filter) {
-        matches(filter, Map.of());
+        if (!filter.isEmpty()) {
+            matches(filter, Map.of());
+        }
     }
 }

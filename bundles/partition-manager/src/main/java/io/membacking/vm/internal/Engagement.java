@@ -2,6 +2,8 @@ package io.membacking.vm.internal;
 
 import io.membacking.error.AttachException;
 import io.membacking.error.BackendException;
+import io.membacking.partition.Capabilities;
+import io.membacking.partition.CpuModel;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.Processor;
@@ -11,56 +13,94 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 
 /**
- * A virtual machine's use of one backend: partition, processors, attachment, gate. Made whole or not at all, closed once.
+ * A virtual machine's use of one backend: partition, processors, attachment. Made whole or not at all, closed once. While a machine
+ * moves there are two on one memory.
  */
 final class Engagement implements AutoCloseable {
     private final Backends.Installed backend;
     private final Partition partition;
     private final List<Processor> processors;
+    private final Gate.Door door;
     private final Attachment attachment;
-    private final Gate gate;
 
     private Engagement(
             Backends.Installed backend,
             Partition partition,
             List<Processor> processors,
-            Attachment attachment,
-            Gate gate) {
+            Gate.Door door,
+            Attachment attachment) {
         this.backend = backend;
         this.partition = partition;
         this.processors = List.copyOf(processors);
+        this.door = door;
         this.attachment = attachment;
-        this.gate = gate;
     }
 
-    /** @throws BackendException or {@link AttachException}, with nothing left behind */
-    static Engagement open(Backends.Installed backend, VmRequest request, Consumer<String> onDetached)
+    /**
+     * @param attachment its name, unique among those of the guest
+     * @param model the processor that the guest knows already; empty for the backend's own
+     * @param onDetached told the attachment's name and why, once it has lost its memory
+     * @throws BackendException or {@link AttachException}, with nothing left behind
+     */
+    static Engagement open(
+            Backends.Installed backend,
+            VmRequest request,
+            String attachment,
+            Optional<CpuModel> model,
+            Gate gate,
+            BiConsumer<String, String> onDetached)
             throws BackendException, AttachException {
-        Partition partition = backend.backend()
+        Partition partition = createPartition(backend, request, model);
+        List<Processor> processors = new ArrayList<>();
+        Gate.Door door = gate.door(reason -> onDetached.accept(attachment, reason));
+        try {
+            createProcessors(partition, request, processors);
+            return new Engagement(
+                    backend,
+                    partition,
+                    processors,
+                    door,
+                    request.memory().attach(attachment, partition, door, request.vtl(), OptionalLong.empty()));
+        } catch (BackendException | AttachException | RuntimeException | Error e) {
+            processors.forEach(Processor::close);
+            partition.close();
+            door.release();
+            throw e;
+        }
+    }
+
+    /** Whether the backend would make it, memory aside: tries, and leaves nothing. @throws BackendException why not */
+    static void rehearse(Backends.Installed backend, VmRequest request, Optional<CpuModel> model)
+            throws BackendException {
+        List<Processor> processors = new ArrayList<>();
+        Partition partition = createPartition(backend, request, model);
+        try {
+            createProcessors(partition, request, processors);
+        } finally {
+            processors.forEach(Processor::close);
+            partition.close();
+        }
+    }
+
+    private static Partition createPartition(Backends.Installed backend, VmRequest request, Optional<CpuModel> model)
+            throws BackendException {
+        return backend.backend()
                 .createPartition(new PartitionRequest(
                         request.name(),
                         request.interruptControllers(),
                         request.timer(),
                         request.processors(),
-                        Optional.empty(),
+                        model,
                         false));
-        List<Processor> processors = new ArrayList<>();
-        try {
-            for (int i = 0; i < request.processors(); i++) {
-                processors.add(partition.createProcessor(i));
-            }
-            Gate gate = new Gate(request.name(), onDetached);
-            gate.processors(processors);
-            Attachment attachment =
-                    request.memory().attach(request.name(), partition, gate, request.vtl(), OptionalLong.empty());
-            return new Engagement(backend, partition, processors, attachment, gate);
-        } catch (BackendException | AttachException | RuntimeException | Error e) {
-            processors.forEach(Processor::close);
-            partition.close();
-            throw e;
+    }
+
+    private static void createProcessors(Partition partition, VmRequest request, List<Processor> processors)
+            throws BackendException {
+        for (int i = 0; i < request.processors(); i++) {
+            processors.add(partition.createProcessor(i));
         }
     }
 
@@ -72,6 +112,10 @@ final class Engagement implements AutoCloseable {
         return partition;
     }
 
+    Capabilities capabilities() {
+        return partition.capabilities();
+    }
+
     List<Processor> processors() {
         return processors;
     }
@@ -80,8 +124,12 @@ final class Engagement implements AutoCloseable {
         return attachment;
     }
 
-    Gate gate() {
-        return gate;
+    boolean attached() {
+        return attachment.info().attached();
+    }
+
+    String attachmentName() {
+        return attachment.info().name();
     }
 
     /** Processors first, so that none is inside while its memory goes. Waits for running calls, not for exit handlers. */
@@ -90,5 +138,6 @@ final class Engagement implements AutoCloseable {
         processors.forEach(Processor::close);
         attachment.close();
         partition.close();
+        door.release();
     }
 }

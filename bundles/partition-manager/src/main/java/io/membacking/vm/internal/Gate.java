@@ -6,69 +6,188 @@ import io.membacking.partition.Processor;
 import io.membacking.region.ProcessorGate;
 import java.time.Duration;
 import java.util.BitSet;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The way into the guest for the processors of one engagement. A processor's thread passes it on each entry; a commit closes it.
- * Closing cancels those inside and waits for them alone, never for exit handlers.
+ * The way into the guest for the processors of one virtual machine. A processor's thread passes it on each entry. Two close it:
+ *
+ * <ul>
+ *   <li>a commit, through a {@link Door}: processors that are inside come out; nobody waits for exit handlers
+ *   <li>a move, by {@link #gather}: processors come out, their exit handlers return, their last exit is finished, and they stay
+ *       until {@link #letGo} gives them their new processors
+ * </ul>
  */
-final class Gate implements ProcessorGate {
+final class Gate {
     private final String machine;
-    private final Consumer<String> onDetached;
-    private final BitSet inside = new BitSet();
+    private final Set<Door> holding = Collections.newSetFromMap(new IdentityHashMap<>());
     private List<Processor> processors = List.of();
-    private boolean held;
+    private @Nullable Crew crew;
+    private boolean gathering;
 
-    /** @param onDetached told once the partition has lost its memory; called under the region manager's lock, so it must only note it */
-    Gate(String machine, Consumer<String> onDetached) {
+    Gate(String machine) {
         this.machine = machine;
-        this.onDetached = onDetached;
     }
 
-    synchronized void processors(List<Processor> all) {
-        processors = List.copyOf(all);
+    /** What a processor's thread is to do next. */
+    enum Pass {
+        /** Enter the guest, then {@link Crew#leave}. */
+        ENTER,
+        /** Finish the last exit, then {@link Crew#settled}. */
+        SETTLE,
+        /** The run has ended. */
+        END
+    }
+
+    /** The threads of one run. All else of them lies in the run; threads that outlive it disturb no other. */
+    final class Crew {
+        private final BitSet live = new BitSet();
+        private final BitSet inside = new BitSet();
+        private final BitSet settled = new BitSet();
+        private final BitSet resting = new BitSet();
+        private final BooleanSupplier ended;
+
+        private Crew(int size, BooleanSupplier ended) {
+            live.set(0, size);
+            this.ended = ended;
+        }
+
+        /** Waits until there is something to do. */
+        Pass pass(int index) throws InterruptedException {
+            synchronized (Gate.this) {
+                while (true) {
+                    if (ended.getAsBoolean()) {
+                        return Pass.END;
+                    }
+                    if (gathering && !settled.get(index)) {
+                        return Pass.SETTLE;
+                    }
+                    if (!gathering && holding.isEmpty()) {
+                        inside.set(index);
+                        return Pass.ENTER;
+                    }
+                    Gate.this.wait();
+                }
+            }
+        }
+
+        Processor processor(int index) {
+            synchronized (Gate.this) {
+                return processors.get(index);
+            }
+        }
+
+        void leave(int index) {
+            mark(inside, index, false);
+        }
+
+        void settled(int index) {
+            mark(settled, index, true);
+        }
+
+        /** It waits outside with nothing left to finish, for as long as the run lasts. */
+        void rest(int index) {
+            mark(resting, index, true);
+        }
+
+        /** Its thread ends. */
+        void gone(int index) {
+            mark(live, index, false);
+        }
+
+        private void mark(BitSet set, int index, boolean value) {
+            synchronized (Gate.this) {
+                set.set(index, value);
+                Gate.this.notifyAll();
+            }
+        }
+
+        private BitSet busy() {
+            BitSet busy = (BitSet) live.clone();
+            busy.andNot(settled);
+            busy.andNot(resting);
+            return busy;
+        }
     }
 
     /**
-     * Waits until the gate is open, then marks the processor as inside.
+     * The threads of a new run, for the first processors.
      *
-     * @return false, without having entered, once the run has ended
+     * @param ended whether the run has ended; asked under this gate's monitor, so it must be quick
      */
-    synchronized boolean enter(int processor, BooleanSupplier ended) throws InterruptedException {
-        while (held && !ended.getAsBoolean()) {
-            wait();
-        }
-        if (ended.getAsBoolean()) {
-            return false;
-        }
-        inside.set(processor);
-        return true;
+    synchronized Crew enlist(int size, BooleanSupplier ended) {
+        Crew next = new Crew(size, ended);
+        crew = next;
+        return next;
     }
 
-    synchronized void leave(int processor) {
-        inside.clear(processor);
+    /** Makes those inside come out, and those that wait look again at whether their run has ended. */
+    synchronized void disturb() {
+        processors.forEach(Processor::cancel);
         notifyAll();
     }
 
-    /** Makes waiting threads look again at whether their run has ended. */
-    synchronized void wake() {
+    /**
+     * Returns when no processor is inside the guest, in an exit handler or in the middle of an instruction. They stay so until
+     * {@link #letGo}.
+     *
+     * @throws BackendException naming those that were not there in time; they go on then
+     */
+    synchronized void gather(Duration deadline) throws BackendException {
+        gathering = true;
+        Crew current = crew;
+        if (current == null) {
+            return;
+        }
+        current.settled.clear(); // what an earlier call that gave up may have left
+        cancelInside(current);
+        notifyAll();
+        try {
+            await(deadline, current::busy, " did not finish its exit within " + deadline);
+        } catch (BackendException e) {
+            letGo(processors);
+            throw e;
+        }
+    }
+
+    /** Lets them go on with these processors; those of a gate never gathered are given likewise. */
+    synchronized void letGo(List<Processor> next) {
+        processors = List.copyOf(next);
+        gathering = false;
+        if (crew != null) {
+            crew.settled.clear();
+        }
         notifyAll();
     }
 
-    @Override
-    public synchronized void hold(Duration deadline) throws BackendException {
-        held = true;
+    /** Forgets the processors of those that are gathered: they are about to be closed. */
+    synchronized void forget() {
+        gathering = true;
+        processors = List.of();
+    }
+
+    private void cancelInside(Crew current) {
         // A processor that is inside, or about to enter, returns: cancelling counts for the run under way or else the
         // next.
-        inside.stream().forEach(i -> processors.get(i).cancel());
+        current.inside.stream().forEach(i -> processors.get(i).cancel());
+    }
+
+    private interface Busy {
+        BitSet now();
+    }
+
+    private void await(Duration deadline, Busy busy, String otherwise) throws BackendException {
         long end = System.nanoTime() + deadline.toNanos();
         try {
-            while (!inside.isEmpty()) {
+            while (!busy.now().isEmpty()) {
                 long left = end - System.nanoTime();
                 if (left <= 0) {
-                    throw notHeld("processor " + inside + " did not leave the guest within " + deadline);
+                    throw notHeld("processor " + busy.now() + otherwise);
                 }
                 // Rounded up: a wait of 0 would be one without end.
                 wait((left + 999_999) / 1_000_000);
@@ -80,22 +199,58 @@ final class Gate implements ProcessorGate {
     }
 
     private BackendException notHeld(String problem) {
-        release();
         return new BackendException(Failure.of(
-                "hold the processors of '" + machine + "'", null, problem, "repeat the change with a longer deadline"));
+                "hold the processors of '" + machine + "'", null, problem, "repeat it with a longer deadline"));
     }
 
-    @Override
-    public synchronized void release() {
-        held = false;
-        notifyAll();
+    /**
+     * A way to close the gate, for commits of one attachment.
+     *
+     * @param onDetached told once the partition has lost its memory; called under the region manager's lock, so it must only note it
+     */
+    Door door(Consumer<String> onDetached) {
+        return new Door(onDetached);
     }
 
-    @Override
-    public void detached(String reason) {
-        synchronized (this) {
-            held = true;
+    final class Door implements ProcessorGate {
+        private final Consumer<String> onDetached;
+
+        private Door(Consumer<String> onDetached) {
+            this.onDetached = onDetached;
         }
-        onDetached.accept(reason);
+
+        @Override
+        public void hold(Duration deadline) throws BackendException {
+            synchronized (Gate.this) {
+                holding.add(this);
+                Crew current = crew;
+                if (current != null) {
+                    cancelInside(current);
+                    try {
+                        await(deadline, () -> current.inside, " did not leave the guest within " + deadline);
+                    } catch (BackendException e) {
+                        release();
+                        throw e;
+                    }
+                }
+            }
+        }
+
+        @Override
+        public void release() {
+            synchronized (Gate.this) {
+                holding.remove(this);
+                Gate.this.notifyAll();
+            }
+        }
+
+        /** Nobody enters until this door is {@link #release}d for good. */
+        @Override
+        public void detached(String reason) {
+            synchronized (Gate.this) {
+                holding.add(this);
+            }
+            onDetached.accept(reason);
+        }
     }
 }

@@ -21,14 +21,15 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs the processors of one engagement, a thread each, until something ends it. The first end counts; the result is told when the
- * last thread has gone.
+ * Runs the processors of a virtual machine, a thread each, until something ends it, on whatever backend they are. The first end
+ * counts; the result is told when the last thread has gone.
  */
 final class GuestRun implements Run {
     private static final System.Logger LOG = System.getLogger(GuestRun.class.getName());
 
-    private final List<Processor> processors;
+    private final int size;
     private final Gate gate;
+    private final Gate.Crew crew;
     private final ExitHandler handler;
     private final Runnable onFinished;
     private final AtomicReference<@Nullable RunResult> end = new AtomicReference<>();
@@ -38,13 +39,14 @@ final class GuestRun implements Run {
     private int halted;
 
     /** @param onFinished called when no thread is left, before the result is told */
-    GuestRun(String machine, List<Processor> processors, Gate gate, ExitHandler handler, Runnable onFinished) {
-        this.processors = processors;
+    GuestRun(String machine, int processors, Gate gate, ExitHandler handler, Runnable onFinished) {
+        this.size = processors;
         this.gate = gate;
         this.handler = handler;
         this.onFinished = onFinished;
-        this.running = processors.size();
-        for (int i = 0; i < processors.size(); i++) {
+        this.running = processors;
+        this.crew = gate.enlist(processors, this::ended);
+        for (int i = 0; i < processors; i++) {
             int index = i;
             Thread thread = new Thread(null, () -> runProcessor(index), machine + " processor " + index, 0, false);
             thread.setDaemon(true);
@@ -92,12 +94,16 @@ final class GuestRun implements Run {
     /** Ends the run with this result unless it has one; returns at once. */
     void end(RunResult result) {
         if (end.compareAndSet(null, result)) {
-            processors.forEach(Processor::cancel);
-            gate.wake();
+            gate.disturb();
             synchronized (this) {
                 notifyAll();
             }
         }
+    }
+
+    /** Whether the calling thread is one of its processors'. */
+    boolean isOnOwnThread() {
+        return threads.contains(Thread.currentThread());
     }
 
     /**
@@ -140,17 +146,13 @@ final class GuestRun implements Run {
 
     private void runProcessor(int index) {
         try {
-            Processor processor = processors.get(index);
-            while (gate.enter(index, this::ended)) {
-                Exit exit;
-                try {
-                    exit = processor.run();
-                } finally {
-                    gate.leave(index);
-                }
-                // An exit that comes together with the end is handled all the same: its instruction has happened.
-                if (!(exit instanceof Exit.Cancelled)) {
-                    act(index, exit, handler.handle(index, exit));
+            while (true) {
+                switch (crew.pass(index)) {
+                    case END -> {
+                        return;
+                    }
+                    case SETTLE -> settle(index);
+                    case ENTER -> enter(index);
                 }
             }
         } catch (InterruptedException e) {
@@ -165,6 +167,7 @@ final class GuestRun implements Run {
             }
             end(new RunResult(Kind.FAILED, 0, "processor " + index + ": " + e, index));
         } finally {
+            crew.gone(index);
             boolean last;
             synchronized (this) {
                 running--;
@@ -174,6 +177,28 @@ final class GuestRun implements Run {
                 finish();
             }
         }
+    }
+
+    private void enter(int index) throws Exception {
+        Exit exit;
+        try {
+            exit = crew.processor(index).run();
+        } finally {
+            crew.leave(index);
+        }
+        // An exit that comes together with the end is handled all the same: its instruction has happened.
+        if (!(exit instanceof Exit.Cancelled)) {
+            act(index, exit, handler.handle(index, exit));
+        }
+    }
+
+    /** Leaves nothing of the last exit behind, so that the processor's state is whole. */
+    private void settle(int index) throws Exception {
+        Processor processor = crew.processor(index);
+        for (Optional<Exit> next = processor.completeExit(); next.isPresent(); next = processor.completeExit()) {
+            act(index, next.get(), handler.handle(index, next.get()));
+        }
+        crew.settled(index);
     }
 
     private void finish() {
@@ -191,12 +216,9 @@ final class GuestRun implements Run {
     }
 
     private void unhandled(int index, Exit exit) throws InterruptedException {
-        if (exit instanceof Exit.PortIo io) {
-            floatBus(io.input(), io.data());
-        } else if (exit instanceof Exit.Mmio mmio) {
-            floatBus(mmio.input(), mmio.data());
-        } else if (exit instanceof Exit.Halt) {
-            waitHalted();
+        floatBus(exit);
+        if (exit instanceof Exit.Halt) {
+            waitHalted(index);
         } else if (exit instanceof Exit.Shutdown shutdown) {
             end(new RunResult(Kind.SHUTDOWN, 0, shutdown.detail(), index));
         } else if (exit instanceof Exit.MemoryFault fault) {
@@ -207,16 +229,19 @@ final class GuestRun implements Run {
     }
 
     /** Nobody drives the bus: reads see all ones. */
-    private static void floatBus(boolean input, byte[] data) {
-        if (input) {
-            Arrays.fill(data, (byte) 0xff);
+    static void floatBus(Exit exit) {
+        if (exit instanceof Exit.PortIo io && io.input()) {
+            Arrays.fill(io.data(), (byte) 0xff);
+        } else if (exit instanceof Exit.Mmio mmio && mmio.input()) {
+            Arrays.fill(mmio.data(), (byte) 0xff);
         }
     }
 
     /** Nothing wakes a halted processor here, so when the last halts the run is over. */
-    private synchronized void waitHalted() throws InterruptedException {
+    private synchronized void waitHalted(int index) throws InterruptedException {
+        crew.rest(index);
         halted++;
-        if (halted == processors.size()) {
+        if (halted == size) {
             end(new RunResult(Kind.HALTED, 0, "every processor halted", -1));
         }
         while (!ended()) {

@@ -3,7 +3,9 @@ package io.membacking.vm.internal;
 import io.membacking.error.AttachException;
 import io.membacking.error.BackendException;
 import io.membacking.error.Failure;
+import io.membacking.error.MembackingException;
 import io.membacking.memory.GuestMemoryManager;
+import io.membacking.partition.CpuModel;
 import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
 import io.membacking.vm.ExitHandler;
@@ -24,23 +26,30 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/** A virtual machine: see {@link VirtualMachine}. What changes its engagement holds the lifecycle lock. */
+/**
+ * A virtual machine: see {@link VirtualMachine}. What changes its engagement holds the lifecycle lock. It has an engagement, or a
+ * parked state, or waits for its first backend.
+ */
 final class GuestVirtualMachine implements VirtualMachine {
     private static final System.Logger LOG = System.getLogger(GuestVirtualMachine.class.getName());
 
     /**
-     * How long a departing backend waits for exit handlers: well below the five seconds after which the component runtime gives up
-     * on a lock. One that is longer under way finds its processor closed when it comes back.
+     * How long a departing backend waits for all there is to do: well below the five seconds after which the component runtime gives
+     * up on a lock. An exit handler that is longer under way finds its processor closed when it comes back.
      */
-    private static final String NO_MOVES = "this version cannot move guests yet";
+    private static final Duration DEPARTURE = Duration.ofSeconds(3);
 
-    private static final Duration HANDLERS = Duration.ofSeconds(3);
+    /** How long a move on request waits for exit handlers; a departing backend may have to wait for that move. */
+    private static final Duration REQUEST = Duration.ofSeconds(1);
 
     private final VmRequest request;
     private final Backends backends;
@@ -48,13 +57,28 @@ final class GuestVirtualMachine implements VirtualMachine {
     private final Consumer<GuestVirtualMachine> onClosed;
     private final ReentrantLock lifecycle = new ReentrantLock(true);
     private final Condition changed = lifecycle.newCondition();
+    private final Gate gate;
+    private final InterruptLines lines = new InterruptLines();
+    private final Mover mover;
     private volatile @Nullable Engagement engagement;
+    private volatile @Nullable Parked parked;
     private volatile @Nullable GuestRun run;
     private volatile String waitingFor = "";
     private volatile boolean closed;
+    private volatile MovePolicy policy;
+    private volatile @Nullable MoveResult lastMove;
+    private final AtomicLong moves = new AtomicLong();
 
     /**
-     * @param later runs what a commit's thread must not do itself
+     * What is kept while there is no backend.
+     *
+     * @param backend the name of the one it was on
+     * @param untilAsked whether it waits for a request, not for a backend
+     */
+    private record Parked(GuestState state, String backend, String reason, boolean untilAsked) {}
+
+    /**
+     * @param later runs what a commit's or a processor's thread must not do itself, one after the other
      * @param onClosed told when it has closed
      */
     GuestVirtualMachine(VmRequest request, Backends backends, Executor later, Consumer<GuestVirtualMachine> onClosed) {
@@ -62,6 +86,9 @@ final class GuestVirtualMachine implements VirtualMachine {
         this.backends = backends;
         this.later = later;
         this.onClosed = onClosed;
+        this.policy = request.policy();
+        this.gate = new Gate(request.name());
+        this.mover = new Mover(request, gate, lines);
     }
 
     @Override
@@ -93,6 +120,9 @@ final class GuestVirtualMachine implements VirtualMachine {
         if (closed) {
             return VmState.CLOSED;
         }
+        if (parked != null) {
+            return VmState.PARKED;
+        }
         if (engagement == null) {
             return VmState.WAITING;
         }
@@ -103,8 +133,10 @@ final class GuestVirtualMachine implements VirtualMachine {
     @Override
     public String status() {
         Engagement current = engagement;
+        Parked kept = parked;
         return switch (state()) {
-            case PARKED -> "parked";
+            case PARKED ->
+                "parked: " + (kept == null ? "" : kept.reason() + "; ") + (waitingFor.isEmpty() ? "" : waitingFor);
             case CLOSED -> "closed";
             case WAITING -> "waiting for a backend: " + waitingFor;
             case READY -> "ready" + on(current);
@@ -113,9 +145,7 @@ final class GuestVirtualMachine implements VirtualMachine {
     }
 
     private static String on(@Nullable Engagement current) {
-        return current == null
-                ? ""
-                : " on " + current.backend().name() + " (" + current.backend().bundle() + ")";
+        return current == null ? "" : " on " + current.backend().title();
     }
 
     @Override
@@ -135,8 +165,8 @@ final class GuestVirtualMachine implements VirtualMachine {
             return false;
         }
         try {
-            if (engagement == null && !closed) {
-                engage();
+            if (!closed) {
+                takeUp();
             }
             while (engagement == null && !closed && left > 0) {
                 left = changed.awaitNanos(left);
@@ -197,9 +227,8 @@ final class GuestVirtualMachine implements VirtualMachine {
         }
         lifecycle.lock();
         try {
-            Engagement current = requireReady();
-            GuestRun next = new GuestRun(
-                    name(), current.processors().subList(0, processors), current.gate(), handler, this::signalChanged);
+            requireReady();
+            GuestRun next = new GuestRun(name(), processors, gate, handler, this::signalChanged);
             run = next;
             next.start();
             return next;
@@ -223,12 +252,14 @@ final class GuestVirtualMachine implements VirtualMachine {
     public void reset() throws BackendException {
         lifecycle.lock();
         try {
-            if (closed || state() == VmState.RUNNING) {
+            GuestRun current = run;
+            if (closed || (current != null && !current.finished())) {
                 throw new IllegalStateException("virtual machine '" + name() + "' cannot be reset: " + status());
             }
             // A hypervisor may not let a processor be made twice in one partition, and its controllers reset with it: a
             // new one.
             disengage();
+            parked = null;
             engage();
             if (engagement == null) {
                 throw new BackendException(Failure.of(
@@ -244,43 +275,341 @@ final class GuestVirtualMachine implements VirtualMachine {
 
     @Override
     public MoveForecast forecast(String backendFilter) {
-        return new MoveForecast(status(), backendFilter, List.of(), List.of(), List.of(NO_MOVES));
+        Backends.checkFilter(backendFilter);
+        lifecycle.lock();
+        try {
+            List<String> obstacles = new ArrayList<>();
+            List<Backends.Installed> targets = targets(matching(backendFilter), obstacles);
+            for (Backends.Installed target : targets) {
+                Compatibility compatibility = compatibility(target);
+                if (!compatibility.obstacles().isEmpty()) {
+                    continue;
+                }
+                try {
+                    Engagement.rehearse(target, request, model());
+                    return new MoveForecast(
+                            status(), target.title(), compatibility.carried(), compatibility.lost(), List.of());
+                } catch (BackendException | RuntimeException | LinkageError e) {
+                    obstacles.add(target.title() + ": " + text(e));
+                }
+            }
+            if (targets.isEmpty()) {
+                return new MoveForecast(status(), "", List.of(), List.of(), noTarget(backendFilter, obstacles));
+            }
+            Compatibility best = compatibility(targets.get(0));
+            targets.forEach(t -> compatibility(t).obstacles().forEach(o -> obstacles.add(t.title() + ": " + o)));
+            return new MoveForecast(status(), targets.get(0).title(), best.carried(), best.lost(), obstacles);
+        } finally {
+            lifecycle.unlock();
+        }
+    }
+
+    private static List<String> noTarget(String filter, List<String> refused) {
+        List<String> all = new ArrayList<>(refused);
+        all.add(filter.isEmpty() ? "no other backend is installed" : "no other backend matches " + filter);
+        return all;
     }
 
     @Override
     public CompletionStage<MoveResult> move(String backendFilter) {
-        return stayed();
+        Backends.checkFilter(backendFilter);
+        return whenFree(() -> moveNow(backendFilter, matching(backendFilter), "asked for"));
     }
 
     @Override
     public CompletionStage<MoveResult> park(String reason) {
-        return stayed();
+        return whenFree(() -> parkNow(reason));
     }
 
-    private CompletionStage<MoveResult> stayed() {
-        String here = backend().orElse("");
-        return CompletableFuture.completedFuture(
-                new MoveResult(MoveResult.Kind.STAYED, here, here, NO_MOVES, Duration.ZERO, MoveResult.Times.NONE));
+    private interface Moving {
+        MoveResult now();
+    }
+
+    /** Runs it with the lifecycle lock on a thread that is no processor's. */
+    private CompletionStage<MoveResult> whenFree(Moving moving) {
+        if (closed) {
+            throw new IllegalStateException("virtual machine '" + name() + "' is closed");
+        }
+        CompletableFuture<MoveResult> result = new CompletableFuture<>();
+        try {
+            later.execute(() -> result.complete(locked(moving)));
+        } catch (RejectedExecutionException e) {
+            throw new IllegalStateException("virtual machine '" + name() + "' is closed", e);
+        }
+        return result.minimalCompletionStage();
+    }
+
+    private MoveResult locked(Moving moving) {
+        lifecycle.lock();
+        try {
+            return closed ? stayed("it was closed", new MoveClock(name())) : moving.now();
+        } catch (RuntimeException | Error e) {
+            LOG.log(System.Logger.Level.ERROR, "a move of '" + name() + "' failed", e);
+            return ended(stayed(e.toString(), new MoveClock(name())));
+        } finally {
+            lifecycle.unlock();
+        }
+    }
+
+    private static Predicate<Backends.Installed> matching(String filter) {
+        return one -> filter.isEmpty() || one.matches(filter);
+    }
+
+    private MoveResult moveNow(String filter, Predicate<Backends.Installed> wanted, String reason) {
+        List<String> reasons = new ArrayList<>();
+        List<Backends.Installed> targets = targets(wanted, reasons);
+        if (targets.isEmpty()) {
+            reasons = noTarget(filter, reasons);
+        }
+        MoveClock clock = new MoveClock(name());
+        String from = here();
+        MoveResult result = parked != null
+                ? land(targets, reasons, reason, clock)
+                : engagement != null ? fly(targets, reasons, reason, REQUEST, clock) : begin(targets, reason);
+        return ended(result != null ? result : stayed(from, String.join("; ", reasons), clock));
+    }
+
+    /** Takes up a backend for the first time. */
+    private @Nullable MoveResult begin(List<Backends.Installed> targets, String reason) {
+        engage(targets, new ArrayList<>());
+        return engagement == null ? null : moved("", reason, new MoveClock(name()));
+    }
+
+    private MoveResult parkNow(String reason) {
+        Engagement current = engagement;
+        MoveClock clock = new MoveClock(name());
+        if (current == null) {
+            return ended(stayed("it has no backend to leave", clock));
+        }
+        try {
+            return ended(takeOff(current, reason, true, REQUEST, clock));
+        } catch (BackendException | RuntimeException | LinkageError e) {
+            return ended(stayed(text(e), clock));
+        }
+    }
+
+    /**
+     * Tries the targets in turn.
+     *
+     * @param reasons takes why one would not have it
+     * @return null if none has it: it goes on where it was
+     */
+    private @Nullable MoveResult fly(
+            List<Backends.Installed> targets, List<String> reasons, String reason, Duration time, MoveClock clock) {
+        long end = System.nanoTime() + time.toNanos();
+        for (Backends.Installed target : targets) {
+            Engagement from = engagement;
+            if (from == null) {
+                return null;
+            }
+            List<String> obstacles = compatibility(target).obstacles();
+            if (!obstacles.isEmpty()) {
+                reasons.add(target.title() + ": " + String.join(", ", obstacles));
+                continue;
+            }
+            try {
+                String left = from.backend().title();
+                fly(from, target, left(end), clock);
+                return moved(left, reason, clock);
+            } catch (MembackingException | RuntimeException | LinkageError e) {
+                reasons.add(target.title() + ": " + text(e));
+            }
+        }
+        return null;
+    }
+
+    /** @throws MembackingException with the guest going on where it was, and nothing left in the target */
+    private void fly(Engagement from, Backends.Installed target, Duration time, MoveClock clock)
+            throws MembackingException {
+        long end = System.nanoTime() + time.toNanos();
+        Engagement to = clock.preparing(() -> open(target, otherThan(from)));
+        try {
+            mover.cutOver(from, to, left(end), clock);
+        } catch (BackendException | RuntimeException | Error e) {
+            to.close();
+            throw e;
+        }
+        engagement = to;
+        try {
+            clock.verifying(() -> mover.verify(to));
+        } catch (BackendException drift) {
+            goBack(from, to, drift, clock);
+            throw drift;
+        }
+        clock.closing(from);
+    }
+
+    /** The old partition is still whole: better there than on one that is not what it should be. */
+    private void goBack(Engagement from, Engagement to, BackendException drift, MoveClock clock) {
+        try {
+            mover.cutOver(to, from, REQUEST, clock);
+            engagement = from;
+            to.close();
+        } catch (BackendException | RuntimeException e) {
+            drift.addSuppressed(e);
+            LOG.log(System.Logger.Level.WARNING, "cannot move '" + name() + "' back", drift);
+            clock.closing(from);
+        }
+    }
+
+    private String otherThan(Engagement current) {
+        return current.attachmentName().equals(name()) ? name() + " (moved)" : name();
+    }
+
+    private Engagement open(Backends.Installed target, String attachment) throws BackendException, AttachException {
+        return Engagement.open(target, request, attachment, model(), gate, this::detached);
+    }
+
+    /** @throws BackendException with the guest going on where it was */
+    private MoveResult takeOff(Engagement from, String reason, boolean untilAsked, Duration time, MoveClock clock)
+            throws BackendException {
+        GuestState state = mover.takeOff(from, time, clock);
+        parked = new Parked(state, from.backend().name(), reason, untilAsked);
+        engagement = null;
+        waitingFor = "";
+        String left = from.backend().title();
+        clock.closing(from);
+        changed.signalAll();
+        return new MoveResult(MoveResult.Kind.PARKED, left, "", reason, Duration.ZERO, clock.times());
+    }
+
+    /** @return null if none has it: it stays parked */
+    private @Nullable MoveResult land(
+            List<Backends.Installed> targets, List<String> reasons, String reason, MoveClock clock) {
+        Parked kept = parked;
+        if (kept == null) {
+            return null;
+        }
+        for (Backends.Installed target : targets) {
+            List<String> obstacles = compatibility(target).obstacles();
+            if (!obstacles.isEmpty()) {
+                reasons.add(target.title() + ": " + String.join(", ", obstacles));
+                continue;
+            }
+            Engagement to = null;
+            try {
+                to = clock.preparing(() -> open(target, name()));
+                engagement = to;
+                mover.land(kept.state(), to, clock);
+                parked = null;
+                waitingFor = "";
+                changed.signalAll();
+                return moved("", reason, clock);
+            } catch (MembackingException | RuntimeException | LinkageError e) {
+                engagement = null;
+                if (to != null) {
+                    to.close();
+                }
+                reasons.add(target.title() + ": " + text(e));
+            }
+        }
+        waitingFor = reasons.isEmpty() ? "no backend is installed" : String.join("; ", reasons);
+        return null;
+    }
+
+    private MoveResult moved(String from, String reason, MoveClock clock) {
+        moves.incrementAndGet();
+        changed.signalAll();
+        return new MoveResult(MoveResult.Kind.MOVED, from, here(), reason, clock.standStill(), clock.times());
+    }
+
+    private MoveResult stayed(String why, MoveClock clock) {
+        return stayed(here(), why, clock);
+    }
+
+    private MoveResult stayed(String from, String why, MoveClock clock) {
+        return parked != null
+                ? new MoveResult(MoveResult.Kind.PARKED, from, "", why, clock.standStill(), clock.times())
+                : new MoveResult(MoveResult.Kind.STAYED, from, here(), why, clock.standStill(), clock.times());
+    }
+
+    private MoveResult ended(MoveResult result) {
+        lastMove = result;
+        LOG.log(
+                result.moved() ? System.Logger.Level.INFO : System.Logger.Level.WARNING,
+                "''{0}'' {1} {2} -> {3}: {4}",
+                name(),
+                result.kind(),
+                result.from(),
+                result.to(),
+                result.reason());
+        return result;
+    }
+
+    private String here() {
+        Engagement current = engagement;
+        return current == null ? "" : current.backend().title();
+    }
+
+    /** The backends that are wanted and that the policy admits, other than the present one, best first. */
+    private List<Backends.Installed> targets(Predicate<Backends.Installed> wanted, List<String> refused) {
+        Engagement current = engagement;
+        Parked kept = parked;
+        List<Backends.Installed> targets = new ArrayList<>();
+        for (Backends.Installed one : backends.candidates(request, refused)) {
+            if ((current != null && one.serviceId() == current.backend().serviceId()) || !wanted.test(one)) {
+                continue;
+            }
+            if (policy == MovePolicy.PINNED && current != null) {
+                refused.add("'" + name() + "' is pinned to " + current.backend().title());
+            } else if (policy == MovePolicy.PINNED
+                    && kept != null
+                    && !one.name().equals(kept.backend())) {
+                refused.add("'" + name() + "' is pinned to " + kept.backend() + ", not " + one.title());
+            } else {
+                targets.add(one);
+            }
+        }
+        return targets;
+    }
+
+    private Compatibility compatibility(Backends.Installed target) {
+        Engagement current = engagement;
+        Parked kept = parked;
+        String format = current != null
+                ? current.capabilities().stateFormat()
+                : kept != null
+                        ? kept.state().format()
+                        : target.backend().capabilities().stateFormat();
+        return Compatibility.of(
+                request,
+                format,
+                target.backend().capabilities(),
+                memory().regions().size(),
+                current == null ? 0 : current.attachment().mappings().size());
+    }
+
+    /** What the guest has taken its processors for, once it has some. */
+    private Optional<CpuModel> model() {
+        Engagement current = engagement;
+        Parked kept = parked;
+        return current != null
+                ? Optional.of(current.partition().cpuModel())
+                : Optional.ofNullable(kept).map(k -> k.state().model());
+    }
+
+    private static String text(Throwable e) {
+        return e instanceof RuntimeException ? e.toString() : String.valueOf(e.getMessage());
     }
 
     @Override
     public Optional<MoveResult> lastMove() {
-        return Optional.empty();
+        return Optional.ofNullable(lastMove);
     }
 
     @Override
     public long moves() {
-        return 0;
+        return moves.get();
     }
 
     @Override
     public MovePolicy policy() {
-        return request.policy();
+        return policy;
     }
 
     @Override
     public void setPolicy(MovePolicy policy) {
-        throw new UnsupportedOperationException(NO_MOVES);
+        this.policy = policy;
     }
 
     @Override
@@ -302,62 +631,140 @@ final class GuestVirtualMachine implements VirtualMachine {
 
     @Override
     public void setInterruptLine(int line, boolean raised) throws BackendException {
-        Engagement current = engagement;
-        if (current != null) {
-            try {
-                current.partition().setInterruptLine(line, raised);
-            } catch (IllegalStateException e) {
-                // Its backend departed meanwhile: there is no line to move.
-                if (!current.partition().isClosed()) {
-                    throw e;
-                }
-            }
-        }
+        lines.set(line, raised);
     }
 
-    /** Takes up a backend if one will have it and it has none. */
+    /** Takes up a backend if one will have it and it has none, or moves to a better one where that is the policy. */
     void backendArrived() {
         lifecycle.lock();
         try {
-            if (engagement == null && !closed) {
-                engage();
+            if (!closed) {
+                takeUp();
+                followBest();
             }
         } finally {
             lifecycle.unlock();
         }
     }
 
-    /** Lets go of a backend that is about to be gone, and takes up another if there is one. Returns when nothing of it is held. */
+    private void takeUp() {
+        Parked kept = parked;
+        if (kept != null && !kept.untilAsked()) {
+            List<String> reasons = new ArrayList<>();
+            MoveResult landed = land(targets(one -> true, reasons), reasons, "a backend came", new MoveClock(name()));
+            if (landed != null) {
+                ended(landed);
+            }
+        } else if (kept == null && engagement == null) {
+            engage();
+        }
+    }
+
+    private void followBest() {
+        Engagement current = engagement;
+        if (policy != MovePolicy.TO_BETTER_BACKEND || current == null) {
+            return;
+        }
+        List<Backends.Installed> all = backends.candidates(request, new ArrayList<>());
+        int ranking = all.stream()
+                .filter(one -> one.serviceId() == current.backend().serviceId())
+                .mapToInt(Backends.Installed::ranking)
+                .findAny()
+                .orElse(Integer.MIN_VALUE);
+        if (!all.isEmpty() && all.get(0).ranking() > ranking) {
+            long better = all.get(0).serviceId();
+            // Whoever brings a backend, or changes its rank, does not wait for the guests.
+            laterUnlessClosed(() -> locked(() ->
+                    moveNow("(service.id=" + better + ")", one -> one.serviceId() == better, "a better backend came")));
+        }
+    }
+
+    private void laterUnlessClosed(Runnable task) {
+        try {
+            later.execute(task);
+        } catch (RejectedExecutionException e) {
+            // After close there is nothing left to do.
+        }
+    }
+
+    /**
+     * Moves off a backend that is about to be gone, or parks. Returns when nothing of it is held, and runs inside the call that takes
+     * it away: everything is bounded.
+     */
     void backendDeparting(long serviceId) {
         lifecycle.lock();
         try {
             Engagement current = engagement;
             if (current != null && current.backend().serviceId() == serviceId) {
-                endRun(new RunResult(
-                        Kind.BACKEND_DEPARTED, 0, "backend " + current.backend().name() + " departed", -1));
-                disengage();
-                engage();
+                leave(current);
             }
         } finally {
             lifecycle.unlock();
         }
     }
 
-    private void detached(String reason) {
+    private void leave(Engagement from) {
+        long end = System.nanoTime() + DEPARTURE.toNanos();
+        String reason = from.backend().title() + " departs";
+        MoveClock clock = new MoveClock(name());
+        List<String> reasons = new ArrayList<>();
         GuestRun current = run;
-        if (current != null) {
+        if (current != null && !current.finished() && current.isOnOwnThread()) {
+            // Its own exit would never be finished: this call is in the middle of handling it.
+            reasons.add("an exit handler of its own took it away");
+        } else {
+            List<Backends.Installed> targets = targetsOnDeparture(from, reasons);
+            MoveResult moved = fly(targets, reasons, reason, DEPARTURE.dividedBy(2), clock);
+            if (moved != null) {
+                ended(moved);
+                return;
+            }
+            try {
+                MoveResult result = takeOff(from, reason, false, left(end), clock);
+                waitingFor = reasons.isEmpty() ? "no other backend is installed" : String.join("; ", reasons);
+                ended(result);
+                return;
+            } catch (BackendException | RuntimeException | LinkageError e) {
+                reasons.add(text(e));
+            }
+        }
+        endRun(new RunResult(Kind.BACKEND_DEPARTED, 0, reason + ": " + String.join("; ", reasons), -1), left(end));
+        disengage();
+        engage();
+    }
+
+    private static Duration left(long end) {
+        return Duration.ofNanos(Math.max(0, end - System.nanoTime()));
+    }
+
+    private List<Backends.Installed> targetsOnDeparture(Engagement from, List<String> refused) {
+        List<Backends.Installed> targets = new ArrayList<>();
+        for (Backends.Installed one : backends.candidates(request, refused)) {
+            if (policy == MovePolicy.PINNED && !one.name().equals(from.backend().name())) {
+                refused.add("'" + name() + "' is pinned to " + from.backend().name() + ", not " + one.title());
+            } else {
+                targets.add(one);
+            }
+        }
+        return targets;
+    }
+
+    private void detached(String attachment, String reason) {
+        Engagement affected = engagement;
+        GuestRun current = run;
+        if (affected != null && affected.attachmentName().equals(attachment) && current != null) {
             current.end(new RunResult(Kind.DETACHED, 0, reason, -1));
         }
         // The caller is a commit: the partition can be closed only when it is over.
-        later.execute(() -> afterDetached(reason));
+        laterUnlessClosed(() -> afterDetached(reason));
     }
 
     private void afterDetached(String reason) {
         lifecycle.lock();
         try {
             Engagement current = engagement;
-            if (current != null && !current.attachment().info().attached()) {
-                endRun(new RunResult(Kind.DETACHED, 0, reason, -1));
+            if (current != null && !current.attached()) {
+                endRun(new RunResult(Kind.DETACHED, 0, reason, -1), DEPARTURE);
                 disengage();
                 waitingFor = reason;
                 changed.signalAll();
@@ -367,11 +774,11 @@ final class GuestVirtualMachine implements VirtualMachine {
         }
     }
 
-    private void endRun(RunResult result) {
+    private void endRun(RunResult result, Duration deadline) {
         GuestRun current = run;
         if (current != null && !current.finished()) {
             current.end(result);
-            if (!current.awaitThreads(HANDLERS)) {
+            if (!current.awaitThreads(deadline)) {
                 LOG.log(System.Logger.Level.WARNING, "an exit handler of ''{0}'' is still under way", name());
                 current.abandon();
             }
@@ -380,14 +787,21 @@ final class GuestVirtualMachine implements VirtualMachine {
 
     private void engage() {
         List<String> reasons = new ArrayList<>();
-        for (Backends.Installed candidate : backends.candidates(request, reasons)) {
+        engage(backends.candidates(request, reasons), reasons);
+    }
+
+    private void engage(List<Backends.Installed> candidates, List<String> reasons) {
+        for (Backends.Installed candidate : candidates) {
             try {
-                engagement = Engagement.open(candidate, request, this::detached);
+                Engagement next = open(candidate, name());
+                engagement = next;
+                lines.reset(next.partition());
+                gate.letGo(next.processors());
                 waitingFor = "";
                 changed.signalAll();
                 return;
             } catch (BackendException | AttachException | RuntimeException | LinkageError e) {
-                reasons.add(candidate.name() + ": " + (e instanceof RuntimeException ? e.toString() : e.getMessage()));
+                reasons.add(candidate.name() + ": " + text(e));
             }
         }
         waitingFor = reasons.isEmpty() ? "none is installed" : String.join("; ", reasons);
@@ -398,6 +812,8 @@ final class GuestVirtualMachine implements VirtualMachine {
         Engagement current = engagement;
         engagement = null;
         if (current != null) {
+            lines.reset(null);
+            gate.forget();
             current.close();
         }
     }
@@ -409,9 +825,10 @@ final class GuestVirtualMachine implements VirtualMachine {
             if (closed) {
                 return;
             }
-            endRun(new RunResult(Kind.CLOSED, 0, "virtual machine '" + name() + "' was closed", -1));
+            endRun(new RunResult(Kind.CLOSED, 0, "virtual machine '" + name() + "' was closed", -1), DEPARTURE);
             closed = true;
             disengage();
+            parked = null;
             changed.signalAll();
         } finally {
             lifecycle.unlock();

@@ -39,8 +39,7 @@ public final class VirtualMachineRegistry implements VirtualMachines, AutoClosea
                     thread.setContextClassLoader(null);
                     return thread;
                 },
-                // After close there is no machine left to tidy up.
-                new ThreadPoolExecutor.DiscardPolicy());
+                new ThreadPoolExecutor.AbortPolicy());
         executor.allowCoreThreadTimeOut(true);
         this.later = executor;
     }

@@ -110,6 +110,9 @@ public final class VirtualMachinesComponent implements VirtualMachines {
                 .text("state", machine.state().name())
                 .text("status", machine.status())
                 .number("processors", machine.processors())
-                .text("last-result", machine.lastResult().map(Object::toString).orElse("none"));
+                .text("last-result", machine.lastResult().map(Object::toString).orElse("none"))
+                .text("policy", machine.policy().name())
+                .counter("moves", machine.moves())
+                .text("last-move", machine.lastMove().map(Object::toString).orElse("none"));
     }
 }

@@ -2,7 +2,6 @@ package io.membacking.vm.internal;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -34,23 +33,24 @@ class GuestRunTest {
     private final ScriptedProcessor second = new ScriptedProcessor(1);
     private final AtomicInteger finished = new AtomicInteger();
     private final CompletableFuture<String> detached = new CompletableFuture<>();
-    private final Gate gate = new Gate("test", detached::complete);
+    private final Gate gate = new Gate("test");
+    private final Gate.Door door = gate.door(detached::complete);
     private GuestRun run = newRun((processor, exit) -> Outcome.resume());
 
     @BeforeEach
     void wireGate() {
-        gate.processors(List.of(first, second));
+        gate.letGo(List.of(first, second));
     }
 
     @AfterEach
     void noThreadIsLeft() {
-        gate.release();
+        door.release();
         run.stop(0, "over");
         assertTrue(run.awaitThreads(LONG));
     }
 
     private GuestRun newRun(ExitHandler handler) {
-        return new GuestRun("test", List.of(first, second), gate, handler, finished::incrementAndGet);
+        return new GuestRun("test", 2, gate, handler, finished::incrementAndGet);
     }
 
     private void start(ExitHandler handler) {
@@ -151,9 +151,9 @@ class GuestRunTest {
     void holdReturnsWithEveryProcessorOutsideAndReleaseLetsThemIn() throws Exception {
         start((processor, exit) -> Outcome.resume());
         for (int i = 0; i < 200; i++) {
-            gate.hold(LONG);
+            door.hold(LONG);
             assertEquals(0, first.inside.get() + second.inside.get());
-            gate.release();
+            door.release();
             until(this::bothInside);
         }
     }
@@ -161,11 +161,11 @@ class GuestRunTest {
     @Test
     void handlerMayHoldFromItsOwnProcessor() throws Exception {
         start((processor, exit) -> {
-            gate.hold(LONG);
+            door.hold(LONG);
             try {
                 assertEquals(0, first.inside.get() + second.inside.get());
             } finally {
-                gate.release();
+                door.release();
             }
             return Outcome.stop(0, "held");
         });
@@ -184,22 +184,23 @@ class GuestRunTest {
         });
         first.exit(new Exit.Halt());
         assertTrue(inHandler.await(20, TimeUnit.SECONDS));
-        gate.hold(LONG);
+        door.hold(LONG);
         leaveHandler.countDown();
         // The handler comes back, and its processor stays out.
         until(() -> Thread.getAllStackTraces().keySet().stream()
                 .noneMatch(t -> t.getName().equals("test processor 0") && t.getState() == Thread.State.RUNNABLE));
         assertEquals(0, first.inside.get());
-        gate.release();
+        door.release();
         until(this::bothInside);
     }
 
     @Test
     void holdThatTimesOutLetsProcessorsIn() throws Exception {
         // A processor that is inside by the gate's book and never leaves.
-        gate.enter(0, () -> false);
-        assertThrows(BackendException.class, () -> gate.hold(Duration.ofMillis(5)));
-        gate.leave(0);
+        Gate.Crew crew = gate.enlist(2, () -> false);
+        assertEquals(Gate.Pass.ENTER, crew.pass(0));
+        assertThrows(BackendException.class, () -> door.hold(Duration.ofMillis(5)));
+        crew.leave(0);
         first.events.clear();
         start((processor, exit) -> Outcome.resume());
         until(this::bothInside);
@@ -209,7 +210,7 @@ class GuestRunTest {
     void stopWhileHeldEndsTheRun() throws Exception {
         start((processor, exit) -> Outcome.resume());
         until(this::bothInside);
-        gate.hold(LONG);
+        door.hold(LONG);
         run.stop(1, "while held");
         assertEquals("while held", result().reason());
     }
@@ -232,11 +233,11 @@ class GuestRunTest {
     void detachedGateStaysClosed() throws Exception {
         start((processor, exit) -> Outcome.resume());
         until(this::bothInside);
-        gate.hold(LONG);
-        gate.detached("memory lost");
+        door.hold(LONG);
+        door.detached("memory lost");
         assertEquals("memory lost", detached.join());
         run.end(new RunResult(Kind.DETACHED, 0, "memory lost", -1));
         assertEquals(Kind.DETACHED, result().kind());
-        assertFalse(gate.enter(0, () -> true));
+        assertEquals(Gate.Pass.END, gate.enlist(2, () -> true).pass(0));
     }
 }

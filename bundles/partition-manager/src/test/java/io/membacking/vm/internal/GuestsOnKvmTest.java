@@ -405,21 +405,24 @@ class GuestsOnKvmTest {
     }
 
     @Test
-    void departingBackendEndsTheRunAndItsReturnStartsAfresh() throws Exception {
+    void guestOfADepartingBackendIsParkedAndGoesOnWhenItReturns() throws Exception {
         GuestMemoryManager memory = world.memory("departing", 16 * MIB);
         memory.memory().writeLong(0x200000, OURS);
         VirtualMachine vm = vm(memory, 1);
+        Run run = startReader(vm, 0x200000, OURS, OURS);
         for (int round = 0; round < 5; round++) {
-            Run run = startReader(vm, 0x200000, OURS, OURS);
             assertEquals(VmState.RUNNING, vm.state());
             world.machines.backendDeparting(round + 1);
-            assertEquals(RunResult.Kind.BACKEND_DEPARTED, await(run).kind());
-            assertEquals(VmState.WAITING, vm.state());
+            assertEquals(VmState.PARKED, vm.state());
             assertTrue(memory.regions().attachments().isEmpty());
             assertEquals(OURS, memory.memory().readLong(0x200000));
             arrive(round + 2);
-            assertEquals(VmState.READY, vm.state(), vm::status);
+            assertEquals(VmState.RUNNING, vm.state(), vm::status);
         }
+        assertTrue(run.result().isEmpty());
+        run.stop(0, "seen");
+        assertEquals("seen", await(run).reason());
+        assertEquals(0, vm.processorState(0).general().r8(), "wrong reads");
     }
 
     @Test

@@ -81,19 +81,6 @@ class LifecycleTest {
     }
 
     @Test
-    void departureMovesToTheNextBest() throws Exception {
-        world.machines.backendArrived(low.installed(0, 1));
-        world.machines.backendArrived(high.installed(10, 2));
-        VirtualMachine vm = vm();
-        Run run = run(vm);
-        world.machines.backendDeparting(2);
-        assertEquals(Kind.BACKEND_DEPARTED, run.await(LONG).orElseThrow().kind());
-        assertEquals(Optional.of("low"), vm.backend());
-        assertEquals(0, high.open());
-        assertEquals(VmState.READY, vm.state());
-    }
-
-    @Test
     void filterAdmits() {
         world.machines.backendArrived(high.installed(10, 2));
         VirtualMachine vm = world.machines.create(

@@ -4,27 +4,43 @@ import io.membacking.error.BackendException;
 import io.membacking.error.Failure;
 import io.membacking.partition.Availability;
 import io.membacking.partition.Capabilities;
+import io.membacking.partition.CpuModel;
 import io.membacking.partition.Exit;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.PartitionMapping;
 import io.membacking.partition.PartitionRequest;
+import io.membacking.partition.PlatformState;
 import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
+import io.membacking.partition.ProcessorState.GeneralRegisters;
+import io.membacking.partition.ProcessorState.Segment;
+import io.membacking.partition.ProcessorState.SystemRegisters;
+import io.membacking.partition.ProcessorState.Table;
 import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** A backend whose processors exit when a test says so, and which fails where a test says so. */
 final class ScriptedBackend implements PartitionBackend {
-    private static final Capabilities CAPABILITIES = new Capabilities(
-            true, false, false, true, false, false, false, false, true, true, false, true, 46, 1000, "scripted");
+    /** What can be made to fail, by name. */
+    enum Step {
+        CREATE,
+        COMPLETE_EXIT,
+        STATE,
+        PLATFORM_STATE,
+        SET_STATE,
+        SET_PLATFORM_STATE,
+        SET_LINE
+    }
 
     final List<ScriptedPartition> partitions = new CopyOnWriteArrayList<>();
     private final String name;
@@ -32,6 +48,12 @@ final class ScriptedBackend implements PartitionBackend {
     volatile int failProcessor = -1;
     volatile boolean failMap;
     volatile boolean failUnmap;
+    volatile boolean forgetMappings;
+    volatile @Nullable Step fail;
+    volatile String stateFormat = "scripted";
+    volatile int width = 46;
+    /** Called when a partition is made: what happens while a move is prepared. */
+    volatile Runnable onCreate = () -> {};
 
     ScriptedBackend(String name) {
         this.name = name;
@@ -48,7 +70,28 @@ final class ScriptedBackend implements PartitionBackend {
 
     @Override
     public Capabilities capabilities() {
-        return CAPABILITIES;
+        return new Capabilities(
+                true,
+                false,
+                false,
+                true,
+                false,
+                false,
+                false,
+                false,
+                true,
+                true,
+                false,
+                true,
+                width,
+                1000,
+                stateFormat);
+    }
+
+    private void step(Step step) throws BackendException {
+        if (fail == step) {
+            throw failure(step.name());
+        }
     }
 
     @Override
@@ -57,7 +100,9 @@ final class ScriptedBackend implements PartitionBackend {
     }
 
     @Override
-    public Partition createPartition(PartitionRequest request) {
+    public Partition createPartition(PartitionRequest request) throws BackendException {
+        onCreate.run();
+        step(Step.CREATE);
         ScriptedPartition partition = new ScriptedPartition(request);
         partitions.add(partition);
         return partition;
@@ -73,7 +118,11 @@ final class ScriptedBackend implements PartitionBackend {
 
     final class ScriptedPartition implements Partition {
         final List<ScriptedProcessor> processors = new CopyOnWriteArrayList<>();
-        private final PartitionRequest request;
+        final PartitionRequest request;
+        /** Each change of a line as {@code +4} or {@code -4}. */
+        final List<String> lines = new CopyOnWriteArrayList<>();
+
+        volatile PlatformState platform = new PlatformState(stateFormat, new TreeMap<>());
         private final List<PartitionMapping> mappings = new ArrayList<>();
         private volatile boolean closed;
 
@@ -93,7 +142,7 @@ final class ScriptedBackend implements PartitionBackend {
 
         @Override
         public Capabilities capabilities() {
-            return CAPABILITIES;
+            return ScriptedBackend.this.capabilities();
         }
 
         @Override
@@ -127,7 +176,7 @@ final class ScriptedBackend implements PartitionBackend {
 
         @Override
         public synchronized List<PartitionMapping> mappings() {
-            return List.copyOf(mappings);
+            return forgetMappings ? List.of() : List.copyOf(mappings);
         }
 
         @Override
@@ -135,13 +184,33 @@ final class ScriptedBackend implements PartitionBackend {
             if (index == failProcessor) {
                 throw failure("create processor " + index);
             }
-            ScriptedProcessor processor = new ScriptedProcessor(index);
+            ScriptedProcessor processor = new ScriptedProcessor(index, ScriptedBackend.this);
             processors.add(processor);
             return processor;
         }
 
         @Override
-        public void setInterruptLine(int line, boolean raised) {}
+        public void setInterruptLine(int line, boolean raised) throws BackendException {
+            step(Step.SET_LINE);
+            lines.add((raised ? "+" : "-") + line);
+        }
+
+        @Override
+        public CpuModel cpuModel() {
+            return request.model().orElse(new CpuModel(List.of(new CpuModel.Leaf(0, 0, false, 1, 2, 3, 4))));
+        }
+
+        @Override
+        public PlatformState platformState() throws BackendException {
+            step(Step.PLATFORM_STATE);
+            return platform;
+        }
+
+        @Override
+        public void setPlatformState(PlatformState state) throws BackendException {
+            step(Step.SET_PLATFORM_STATE);
+            platform = state;
+        }
 
         @Override
         public boolean isClosed() {
@@ -162,11 +231,39 @@ final class ScriptedBackend implements PartitionBackend {
         /** What a cancelled run returns: an exit of the guest may be faster than the cancellation. */
         volatile Exit onCancel = new Exit.Cancelled();
 
+        /** Exits that finishing the last one gives. */
+        final BlockingQueue<Exit> more = new LinkedBlockingQueue<>();
+
+        volatile ProcessorState state;
         private final int index;
+        private final @Nullable ScriptedBackend backend;
         private volatile boolean closed;
 
         ScriptedProcessor(int index) {
+            this(index, null);
+        }
+
+        ScriptedProcessor(int index, @Nullable ScriptedBackend backend) {
             this.index = index;
+            this.backend = backend;
+            this.state = stateAt(0xfff0);
+        }
+
+        /** A state like no other. */
+        static ProcessorState stateAt(long rip) {
+            Segment none = new Segment(0, 0, 0, 0);
+            Table table = new Table(0, 0);
+            return new ProcessorState(
+                    GeneralRegisters.at(rip),
+                    new SystemRegisters(
+                            none, none, none, none, none, none, none, none, table, table, 0, 0, 0, 0, 0, 0, 0),
+                    new TreeMap<>());
+        }
+
+        private void step(Step step) throws BackendException {
+            if (backend != null) {
+                backend.step(step);
+            }
         }
 
         void exit(Exit exit) {
@@ -205,8 +302,9 @@ final class ScriptedBackend implements PartitionBackend {
         }
 
         @Override
-        public Optional<Exit> completeExit() {
-            return Optional.empty();
+        public Optional<Exit> completeExit() throws BackendException {
+            step(Step.COMPLETE_EXIT);
+            return Optional.ofNullable(more.poll());
         }
 
         @Override
@@ -217,13 +315,15 @@ final class ScriptedBackend implements PartitionBackend {
         }
 
         @Override
-        public ProcessorState state() {
-            throw new IllegalStateException("a scripted processor has no registers");
+        public ProcessorState state() throws BackendException {
+            step(Step.STATE);
+            return state;
         }
 
         @Override
-        public void setState(ProcessorState state) {
-            throw new IllegalStateException("a scripted processor has no registers");
+        public void setState(ProcessorState state) throws BackendException {
+            step(Step.SET_STATE);
+            this.state = state;
         }
 
         @Override

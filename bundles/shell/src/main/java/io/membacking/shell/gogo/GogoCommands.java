@@ -132,6 +132,53 @@ public final class GogoCommands {
         return console.output(name);
     }
 
+    @Descriptor("says what moving a virtual machine to another backend would carry over")
+    public String forecast(@Descriptor("virtual machine") String name) {
+        return console.forecast(name, "");
+    }
+
+    @Descriptor("says what moving a virtual machine to a backend would carry over")
+    public String forecast(
+            @Descriptor("virtual machine") String name,
+            @Descriptor("backend: a name, a service's number or a filter") String backend) {
+        return console.forecast(name, backend);
+    }
+
+    @Descriptor("moves a virtual machine to the best other backend while it runs")
+    public String move(@Descriptor("virtual machine") String name) {
+        return console.move(name, "");
+    }
+
+    @Descriptor("moves a virtual machine to a backend while it runs")
+    public String move(
+            @Descriptor("virtual machine") String name,
+            @Descriptor("backend: a name, a service's number or a filter") String backend) {
+        return console.move(name, backend);
+    }
+
+    @Descriptor("takes a virtual machine off its backend until it is moved to one")
+    public String park(@Descriptor("virtual machine") String name) {
+        return console.park(name, "asked for by a command");
+    }
+
+    @Descriptor("says when a virtual machine moves by itself")
+    public String policy(
+            @Descriptor("virtual machine") String name,
+            @Descriptor("when-backend-departs, to-better-backend or pinned") String policy) {
+        return console.policy(name, policy);
+    }
+
+    @Descriptor("writes what a virtual machine's processors do to a file")
+    public String trace(@Descriptor("virtual machine") String name, @Descriptor("file") String file)
+            throws MembackingException {
+        return console.trace(name, Optional.of(file));
+    }
+
+    @Descriptor("ends the trace of a virtual machine")
+    public String trace(@Descriptor("virtual machine") String name) throws MembackingException {
+        return console.trace(name, Optional.empty());
+    }
+
     @Descriptor("shows the plan of a change without carrying it out")
     public String plan(
             @Descriptor("guest") String guest,

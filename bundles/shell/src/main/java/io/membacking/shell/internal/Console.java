@@ -9,6 +9,7 @@ import io.membacking.machine.Machines;
 import io.membacking.memory.GuestMemoryManager;
 import io.membacking.memory.GuestMemoryManagers;
 import io.membacking.memory.RamVisibility;
+import io.membacking.partition.PartitionBackend;
 import io.membacking.region.Attachment;
 import io.membacking.region.Change;
 import io.membacking.region.DriftReport;
@@ -18,18 +19,29 @@ import io.membacking.region.JournalEntry;
 import io.membacking.region.MapParameters;
 import io.membacking.region.RegionId;
 import io.membacking.region.RegionInfo;
+import io.membacking.vm.MoveForecast;
+import io.membacking.vm.MovePolicy;
+import io.membacking.vm.MoveResult;
 import io.membacking.vm.RunResult;
+import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VirtualMachines;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.osgi.framework.Constants;
 import org.osgi.service.component.annotations.Activate;
 import org.osgi.service.component.annotations.Component;
 import org.osgi.service.component.annotations.Deactivate;
@@ -41,6 +53,9 @@ import org.osgi.service.component.annotations.ReferencePolicyOption;
 /** Every command's answer. Thread-safe. Machines are needed by the commands that boot and stop alone. */
 @Component(service = Console.class)
 public final class Console {
+    /** Longer than any move: preparing thousands of regions takes a second. */
+    private static final Duration MOVE_DEADLINE = Duration.ofSeconds(60);
+
     private final GuestMemoryManagers memories;
     private final VirtualMachines virtualMachines;
     private final InspectService inspect;
@@ -176,10 +191,11 @@ public final class Console {
     }
 
     public Table backends() {
-        Table.Builder table = Table.of("Backend", "Ranking", "Bundle", "Usable", "Guests");
+        Table.Builder table = Table.of("Backend", "Service", "Ranking", "Bundle", "Usable", "Guests");
         for (VirtualMachines.BackendInfo backend : virtualMachines.backends()) {
             table.row(
                     backend.name(),
+                    backend.serviceId(),
                     backend.ranking(),
                     backend.bundle(),
                     backend.availability().usable()
@@ -399,6 +415,113 @@ public final class Console {
             throw new IllegalArgumentException("no command has booted a machine '" + name + "'");
         }
         return output.text();
+    }
+
+    // ---- moves
+
+    /** What a move would do. @param backend as for {@link #move} */
+    public String forecast(String name, String backend) {
+        MoveForecast forecast = virtualMachine(name).forecast(filter(backend));
+        StringBuilder text = new StringBuilder();
+        line(text, "now", forecast.from());
+        line(text, "to", forecast.to());
+        line(text, "possible", forecast.possible() ? "yes" : "no");
+        forecast.obstacles().forEach(obstacle -> line(text, "obstacle", obstacle));
+        forecast.carried().forEach(part -> line(text, "carried", part));
+        forecast.lost().forEach(part -> line(text, "lost", part));
+        return text.toString();
+    }
+
+    /**
+     * Moves a virtual machine while it runs.
+     *
+     * @param backend a name, a service's number, a filter in parentheses, or the empty string for the best other
+     */
+    public String move(String name, String backend) {
+        return result(virtualMachine(name).move(filter(backend)));
+    }
+
+    public String park(String name, String reason) {
+        return result(virtualMachine(name).park(reason));
+    }
+
+    private static String result(CompletionStage<MoveResult> move) {
+        MoveResult result;
+        try {
+            result = move.toCompletableFuture().get(MOVE_DEADLINE.toSeconds(), TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted; the move goes on", e);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new IllegalStateException("the move has not ended within " + MOVE_DEADLINE + " and goes on", e);
+        }
+        StringBuilder text = new StringBuilder();
+        line(text, "result", result.kind().name().toLowerCase(Locale.ROOT));
+        line(text, "from", result.from());
+        line(text, "to", result.to());
+        line(text, "reason", result.reason());
+        line(text, "stood still", Words.microseconds(result.standStill().toNanos()));
+        MoveResult.Times times = result.times();
+        line(
+                text,
+                "parts",
+                "prepare " + Words.microseconds(times.prepare()) + ", hold " + Words.microseconds(times.hold())
+                        + ", save " + Words.microseconds(times.save()) + ", restore "
+                        + Words.microseconds(times.restore()) + ", verify " + Words.microseconds(times.verify())
+                        + ", close " + Words.microseconds(times.close()));
+        return text.toString();
+    }
+
+    private static String filter(String backend) {
+        if (backend.isEmpty() || backend.startsWith("(")) {
+            return backend;
+        }
+        return backend.chars().allMatch(Character::isDigit)
+                ? "(" + Constants.SERVICE_ID + "=" + backend + ")"
+                : "(" + PartitionBackend.NAME + "=" + backend + ")";
+    }
+
+    public String policy(String name, String policy) {
+        MovePolicy chosen;
+        try {
+            chosen = MovePolicy.valueOf(policy.toUpperCase(Locale.ROOT).replace('-', '_'));
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(
+                    "'" + policy + "' is no policy; give one of when-backend-departs, to-better-backend, pinned", e);
+        }
+        virtualMachine(name).setPolicy(chosen);
+        return "virtual machine '" + name + "' moves by itself: " + policy + System.lineSeparator();
+    }
+
+    /** Begins a trace into a file, or ends it. @param file empty to end it */
+    public String trace(String name, Optional<String> file) throws MembackingException {
+        VirtualMachine machine = virtualMachine(name);
+        if (file.isEmpty()) {
+            machine.stopTrace();
+            return "the trace of '" + name + "' has ended" + System.lineSeparator();
+        }
+        Path path = Path.of(file.get()).toAbsolutePath();
+        machine.startTrace(path);
+        return "'" + name + "' is traced into " + path + System.lineSeparator();
+    }
+
+    public List<String> virtualMachineNames() {
+        return virtualMachines.machines().stream().map(VirtualMachine::name).toList();
+    }
+
+    public List<String> backendNames() {
+        return virtualMachines.backends().stream()
+                .flatMap(backend -> Stream.of(backend.name(), Long.toString(backend.serviceId())))
+                .distinct()
+                .toList();
+    }
+
+    private VirtualMachine virtualMachine(String name) {
+        return virtualMachines.machines().stream()
+                .filter(machine -> machine.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "there is no virtual machine '" + name + "'; the command guests lists them"));
     }
 
     private Machines requireMachines() {

@@ -50,6 +50,10 @@ final class Words {
         return "0x" + Long.toHexString(value);
     }
 
+    static String microseconds(long nanos) {
+        return nanos / 1000 + " us";
+    }
+
     /** Bytes as people read them: {@code 64 MiB}. */
     static String bytes(long value) {
         String[] units = {"B", "KiB", "MiB", "GiB", "TiB"};

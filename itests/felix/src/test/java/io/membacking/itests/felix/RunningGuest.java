@@ -46,11 +46,6 @@ final class RunningGuest {
                 () -> machine.name() + " does not count: " + machine.vm().status() + ", " + run.result());
     }
 
-    void startAgain() throws Exception {
-        run = machine.start();
-        awaitCounting();
-    }
-
     RunResult awaitEnd() throws InterruptedException {
         return run.await(Container.DEADLINE)
                 .orElseThrow(() -> new AssertionError(

@@ -1,0 +1,60 @@
+package io.membacking.vm.internal;
+
+import io.membacking.error.BackendException;
+import io.membacking.partition.CpuModel;
+import io.membacking.partition.Exit;
+import io.membacking.partition.PlatformState;
+import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Everything of a guest but its memory, as values that outlive the backend they came from.
+ *
+ * @param lines the interrupt lines that were raised
+ */
+record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> processors, BitSet lines) {
+    GuestState {
+        processors = List.copyOf(processors);
+        lines = (BitSet) lines.clone();
+    }
+
+    /** The state format of the backend it came from. */
+    String format() {
+        return platform.format();
+    }
+
+    /** Takes it from an engagement whose processors are gathered; nothing changes there but that pending exits are finished. */
+    static GuestState take(Engagement from, BitSet lines) throws BackendException {
+        List<ProcessorState> states = new ArrayList<>();
+        for (Processor processor : from.processors()) {
+            finish(processor);
+            states.add(processor.state());
+        }
+        return new GuestState(from.partition().cpuModel(), from.partition().platformState(), states, lines);
+    }
+
+    /** A processor whose thread has gone may have left its last exit unfinished; what that reads now, nobody drives. */
+    private static void finish(Processor processor) throws BackendException {
+        for (Optional<Exit> next = processor.completeExit(); next.isPresent(); next = processor.completeExit()) {
+            GuestRun.floatBus(next.get());
+        }
+    }
+
+    /** Sets it in an engagement that has not run, or that it was taken from. */
+    void give(Engagement to) throws BackendException {
+        // Before the controllers' registers, which overwrite what raising them does, so that no edge counts twice.
+        for (int line = lines.nextSetBit(0); line >= 0; line = lines.nextSetBit(line + 1)) {
+            to.partition().setInterruptLine(line, true);
+        }
+        for (int i = 0; i < processors.size(); i++) {
+            to.processors().get(i).setState(processors.get(i));
+        }
+        if (format().equals(to.capabilities().stateFormat())) {
+            to.partition().setPlatformState(platform);
+        }
+    }
+}

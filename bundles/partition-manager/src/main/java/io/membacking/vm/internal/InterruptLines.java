@@ -1,0 +1,74 @@
+package io.membacking.vm.internal;
+
+import io.membacking.error.BackendException;
+import io.membacking.partition.Partition;
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The lines of a guest's interrupt controllers: a hypervisor does not tell which are raised, and none may be lost while the guest
+ * is between two of them. Thread-safe.
+ */
+final class InterruptLines {
+    private final BitSet raised = new BitSet();
+    /** Raised, if only for a moment, since {@link #save}. */
+    private final BitSet pulsed = new BitSet();
+
+    private @Nullable Partition partition;
+    private boolean saved;
+
+    synchronized void set(int line, boolean level) throws BackendException {
+        Partition current = partition;
+        if (current != null) {
+            try {
+                current.setInterruptLine(line, level);
+            } catch (IllegalStateException e) {
+                // Its backend departed meanwhile: there is no line to move.
+                if (!current.isClosed()) {
+                    throw e;
+                }
+            }
+        } else if (!saved) {
+            return;
+        }
+        raised.set(line, level);
+        if (saved && level) {
+            pulsed.set(line);
+        }
+    }
+
+    /** The lines that are raised now. What changes from here on is kept for the next partition. */
+    synchronized BitSet save() {
+        partition = null;
+        saved = true;
+        pulsed.clear();
+        return (BitSet) raised.clone();
+    }
+
+    /**
+     * Goes on with a partition, and tells it what changed since {@link #save}.
+     *
+     * @param before what it was told already
+     */
+    synchronized void restore(Partition next, BitSet before) throws BackendException {
+        for (int line = pulsed.nextSetBit(0); line >= 0; line = pulsed.nextSetBit(line + 1)) {
+            next.setInterruptLine(line, true);
+            before.set(line);
+        }
+        before.xor(raised);
+        for (int line = before.nextSetBit(0); line >= 0; line = before.nextSetBit(line + 1)) {
+            next.setInterruptLine(line, raised.get(line));
+        }
+        partition = next;
+        saved = false;
+        pulsed.clear();
+    }
+
+    /** Goes on with the partition that it was on, which knows nothing of what changed since. */
+    synchronized void reset(@Nullable Partition next) {
+        partition = next;
+        saved = false;
+        raised.clear();
+        pulsed.clear();
+    }
+}

@@ -1,0 +1,118 @@
+package io.membacking.vm.internal;
+
+import io.membacking.error.BackendException;
+import io.membacking.error.Failure;
+import io.membacking.region.DriftReport;
+import io.membacking.vm.VmRequest;
+import java.time.Duration;
+import java.util.BitSet;
+import java.util.List;
+
+/**
+ * The steps of a move, each whole or not at all. The guest runs on through all but {@link #cutOver} and {@link #takeOff}, whose time
+ * depends on the processors alone, not on memory or regions.
+ */
+final class Mover {
+    private final VmRequest request;
+    private final Gate gate;
+    private final InterruptLines lines;
+
+    Mover(VmRequest request, Gate gate, InterruptLines lines) {
+        this.request = request;
+        this.gate = gate;
+        this.lines = lines;
+    }
+
+    /**
+     * Carries the processors over between two engagements on one memory.
+     *
+     * @param hold how long to wait for exit handlers
+     * @throws BackendException why not; the guest goes on where it was
+     */
+    void cutOver(Engagement from, Engagement to, Duration hold, MoveClock clock) throws BackendException {
+        clock.held(() -> gate.gather(hold));
+        BitSet raised = lines.save();
+        try {
+            requireAttached(to);
+            GuestState state = clock.saving(() -> GuestState.take(from, raised));
+            clock.restoring(() -> {
+                state.give(to);
+                lines.restore(to.partition(), raised);
+            });
+            gate.letGo(to.processors());
+            clock.released();
+        } catch (BackendException | RuntimeException | Error e) {
+            goOn(from, raised);
+            clock.released();
+            throw e;
+        }
+    }
+
+    private void requireAttached(Engagement to) throws BackendException {
+        if (!to.attached()) {
+            throw new BackendException(Failure.of(
+                    "move '" + request.name() + "'",
+                    null,
+                    "a change made meanwhile failed in the new partition: "
+                            + to.attachment().info().detachedReason(),
+                    "repeat the move"));
+        }
+    }
+
+    private void goOn(Engagement from, BitSet raised) {
+        try {
+            lines.restore(from.partition(), raised);
+        } catch (BackendException | RuntimeException e) {
+            // Where the lines fail the guest's next exit will: there is nothing better to go back to.
+            System.getLogger(Mover.class.getName())
+                    .log(System.Logger.Level.WARNING, "interrupt lines of " + request.name(), e);
+        }
+        gate.letGo(from.processors());
+    }
+
+    /**
+     * Takes the state with nowhere to go. The processors stay out until {@link #land}.
+     *
+     * @throws BackendException why not; the guest goes on where it was
+     */
+    GuestState takeOff(Engagement from, Duration hold, MoveClock clock) throws BackendException {
+        clock.held(() -> gate.gather(hold));
+        BitSet raised = lines.save();
+        try {
+            GuestState state = clock.saving(() -> GuestState.take(from, raised));
+            gate.forget();
+            return state;
+        } catch (BackendException | RuntimeException | Error e) {
+            goOn(from, raised);
+            clock.released();
+            throw e;
+        }
+    }
+
+    /** Goes on from a state that was taken off. @throws BackendException why not; the state is as good as before */
+    void land(GuestState state, Engagement to, MoveClock clock) throws BackendException {
+        clock.restoring(() -> {
+            requireAttached(to);
+            state.give(to);
+            lines.restore(to.partition(), (BitSet) state.lines().clone());
+        });
+        gate.letGo(to.processors());
+    }
+
+    /** @throws BackendException naming where the new attachment is not what the regions say */
+    void verify(Engagement to) throws BackendException {
+        String where = "attachment " + to.attachmentName();
+        List<DriftReport.Difference> wrong = request.memory().regions().checkDrift().differences().stream()
+                .filter(difference -> difference.where().equals(where))
+                .toList();
+        if (!wrong.isEmpty()) {
+            DriftReport.Difference first = wrong.get(0);
+            throw new BackendException(Failure.of(
+                    "check what '" + request.name() + "' was moved to",
+                    first.range(),
+                    "the partition holds " + first.found() + " instead of " + first.expected() + ", and "
+                            + (wrong.size() - 1) + " more differences",
+                    "look at the drift check of the guest"));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+package io.membacking.shell.karaf;
+
+import io.membacking.shell.internal.Console;
+import java.util.List;
+import org.apache.karaf.shell.api.action.lifecycle.Reference;
+import org.apache.karaf.shell.api.action.lifecycle.Service;
+import org.apache.karaf.shell.api.console.CommandLine;
+import org.apache.karaf.shell.api.console.Completer;
+import org.apache.karaf.shell.api.console.Session;
+import org.apache.karaf.shell.support.completers.StringsCompleter;
+import org.jspecify.annotations.Nullable;
+
+/** Completes backends by name and by their service's number. */
+@Service
+public final class BackendCompleter implements Completer {
+    @Reference
+    private @Nullable Console console;
+
+    @Override
+    public int complete(Session session, CommandLine line, List<String> candidates) {
+        Console current = console;
+        return current == null ? -1 : new StringsCompleter(current.backendNames()).complete(session, line, candidates);
+    }
+}
