@@ -580,6 +580,48 @@ static void translation(void) {
     end(&m);
 }
 
+#ifdef _WIN32
+static void forbid(void *at, int forbidden) {
+    DWORD old;
+    VirtualProtect(at, PAGE_BYTES, forbidden ? PAGE_NOACCESS : PAGE_READWRITE, &old);
+}
+#else
+static void forbid(void *at, int forbidden) {
+    mprotect(at, PAGE_BYTES, forbidden ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+#endif
+
+/* The host takes the memory behind a mapping away. */
+static void missing_memory(void) {
+    for (int mode = LONG_MODE; mode <= LONG_MODE_USER; mode++) {
+        struct machine m = new_machine();
+        LOAD(&m, mode, 0x90, 0x8b, 0x03, 0x89, 0x03, 0xf4); /* mov eax, [rbx]; mov [rbx], eax */
+        put(&m, WHvX64RegisterRbx, 0x100004);
+        *(uint32_t *)(m.ram + 0x100004) = 42;
+        forbid(m.ram + 0x100000, 1);
+        run(&m);
+        check(is_memory(&m, READ_MAPPED, 0x100004, CODE + 1), "%s: memory that the host took away exits as mapped", mode == LONG_MODE ? "long" : "long, CPL3");
+        forbid(m.ram + 0x100000, 0);
+        run(&m);
+        check(get(&m, WHvX64RegisterRax) == 42 && get(&m, WHvX64RegisterRip) >= CODE + 5, "%s: and it goes on when it is back", mode == LONG_MODE ? "long" : "long, CPL3");
+        end(&m);
+    }
+}
+
+static void pins(void) {
+    struct machine m = new_machine();
+    WHV_MEMORY_RANGE_ENTRY entry = {0x10000, 0x4000}, nothing = {NOWHERE, 0x1000};
+    check(WHvAdviseGpaRange(m.partition, &entry, 1, WHvAdviseGpaRangeCodePin, NULL, 0) == 0, "pinned");
+    check(WHvAdviseGpaRange(m.partition, &nothing, 1, WHvAdviseGpaRangeCodePin, NULL, 0) == (HRESULT)0x80370305, "pinning nothing: range not found");
+    if (count) check(count("pinned.pages") == 4, "pages are counted");
+    must(WHvUnmapGpaRange(m.partition, 0x11000, 0x1000), "unmap");
+    entry.SizeInBytes = 0x1000;
+    must(WHvAdviseGpaRange(m.partition, &entry, 1, WHvAdviseGpaRangeCodeUnpin, NULL, 0), "unpin");
+    if (count) check(count("pinned.pages") == 2, "and no longer when unpinned or unmapped");
+    end(&m);
+    if (count) check(count("pinned.pages") == 0, "or deleted");
+}
+
 /*
  * Random instructions, once with all memory there, and once with a page made available only when an access to it exits: both must come
  * to the same registers and memory.
@@ -590,7 +632,7 @@ enum { WINDOW_PAGES = 8, WINDOW = WINDOW_PAGES * PAGE_BYTES, STEPS = 40, MOST_CO
 
 struct program {
     uint8_t code[MOST_CODE];
-    int length;
+    int length, bits;
 };
 
 static uint64_t random_state;
@@ -612,16 +654,16 @@ static void emit(struct program *p, uint64_t bytes, int count) {
 }
 
 /* A register other than RBX, which holds the window's address, and RSP. */
-static int some_register(void) {
+static int some_register(const struct program *p) {
     static const int free_ones[] = {0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return free_ones[below(14)];
+    return free_ones[below(p->bits == 64 ? 14 : 6)];
 }
 
-/* Prefixes, opcode and a ModRM for [rbx+disp32]. */
+/* Prefixes, opcode and a ModRM for [rbx+disp32] or [ebx+disp32]. */
 static void with_operand(struct program *p, int prefix, int size, int escape, int opcode, int reg, unsigned offset) {
     if (prefix) emit(p, prefix, 1);
     if (size == 2) emit(p, 0x66, 1);
-    emit(p, 0x40 | (size == 8) << 3 | (reg >> 3) << 2, 1);
+    if (p->bits == 64) emit(p, 0x40 | (size == 8) << 3 | (reg >> 3) << 2, 1);
     if (escape) emit(p, 0x0f, 1);
     emit(p, opcode, 1);
     emit(p, 0x83 | (reg & 7) << 3, 1);
@@ -629,15 +671,16 @@ static void with_operand(struct program *p, int prefix, int size, int escape, in
 }
 
 static void load_address(struct program *p, int reg, unsigned offset) {
-    emit(p, 0x48, 1);
+    if (p->bits == 64) emit(p, 0x48, 1);
     emit(p, 0xb8 | reg, 1);
-    emit(p, WINDOW_AT + offset, 8);
+    emit(p, WINDOW_AT + offset, p->bits / 8);
 }
 
-static struct program random_program(void) {
-    struct program p = {.length = 0};
+static struct program random_program(int bits) {
+    struct program p = {.length = 0, .bits = bits};
     for (int i = 0; i < STEPS; i++) {
-        int size = 1 << below(4), wide = size > 1, reg = some_register(), immediate = size == 8 ? 4 : size;
+        int size = 1 << below(bits == 64 ? 4 : 3), wide = size > 1, reg = some_register(&p), immediate = size == 8 ? 4 : size;
+        if (bits == 32 && size == 1) reg = (int[]){0, 1, 2, 4, 5, 6}[below(6)]; /* without BL and BH */
         unsigned offset = below(WINDOW - 64), whole = offset & ~(size - 1u);
         switch (below(17)) {
             case 0: case 1: with_operand(&p, 0, size, 0, 0x88 | wide, reg, offset); break;
@@ -676,7 +719,7 @@ static struct program random_program(void) {
         }
     }
     emit(&p, 0xa2, 1); /* mov [end], al */
-    emit(&p, THE_END, 8);
+    emit(&p, THE_END, bits / 8);
     return p;
 }
 
@@ -686,7 +729,7 @@ static int run_random(const struct program *p, enum mode mode, int pages, uint8_
     load(&m, mode, p->code, p->length);
     random_state = seed;
     for (int i = 0; i < WINDOW / 8; i++) ((uint64_t *)window)[i] = random_bits();
-    for (int i = 0; i < 16; i++) put(&m, WHvX64RegisterRax + i, random_bits());
+    for (int i = 0; i < 16; i++) put(&m, WHvX64RegisterRax + i, random_bits() & (p->bits == 64 ? ~0ull : i < 8 ? 0xffffffff : 0));
     put(&m, WHvX64RegisterRbx, WINDOW_AT);
     put(&m, WHvX64RegisterRsp, WINDOW_AT + 128);
     if (pages != 1) must(WHvMapGpaRange(m.partition, window, WINDOW_AT, WINDOW, pages ? RX : RWX), "map");
@@ -721,12 +764,12 @@ static void random_instructions(void) {
     uint64_t registers[3][18], seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : 0x9e3779b97f4a7c15;
     int rounds = getenv("ROUNDS") ? atoi(getenv("ROUNDS")) : 60;
     for (int i = 0; i < 3; i++) windows[i] = memory(WINDOW);
-    for (int mode = LONG_MODE; mode <= LONG_MODE_USER; mode++) {
+    for (int mode = PROTECTED; mode <= LONG_MODE_USER; mode++) {
         int good = 0, total = 0;
         for (int round = 0; round < rounds; round++) {
             random_state = seed + round;
             for (int i = 0; i < 8; i++) random_bits();
-            struct program p = random_program();
+            struct program p = random_program(mode == PROTECTED ? 32 : 64);
             int same = 1;
             for (int pages = 0; pages < 3; pages++) {
                 int exits = run_random(&p, mode, pages, windows[pages], registers[pages], seed + round);
@@ -747,7 +790,7 @@ static void random_instructions(void) {
             good += same;
         }
         check(good == rounds, "%d of %d random programs end the same when pages come on demand, %s, %d exits", good, rounds,
-            mode == LONG_MODE ? "long" : "long, CPL3", total);
+            mode == PROTECTED ? "protected" : mode == LONG_MODE ? "long" : "long, CPL3", total);
     }
     for (int i = 0; i < 3; i++) free_memory(windows[i], WINDOW);
 }
@@ -793,6 +836,11 @@ static void modes(void) {
 
     set("lazy", 1);
     m = new_machine();
+    LOAD(&m, PROTECTED, 0xb8, 0x00, 0x00, 0x18, 0x00, 0xff, 0xe0); /* jmp eax to 1.5 MiB */
+    run(&m);
+    check(is_memory(&m, 2, 0x180000, 0x180000), "lazy=1: running into a page that nobody touched exits as mapped");
+    m.ram[0x180000] = 0xf4;
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and no longer when the host touched it");
     LOAD(&m, PROTECTED, 0xa1, 0x00, 0x00, 0x10, 0x00, 0xa3, 0x00, 0x10, 0x10, 0x00, 0xf4); /* eax = [1 MiB]; [1 MiB + 4 KiB] = eax */
     run(&m);
     check(is_memory(&m, READ_MAPPED, 0x100000, CODE), "lazy=1: a page that nobody touched exits as mapped");
@@ -838,6 +886,11 @@ static void modes(void) {
     set("hypervisor.present", 1);
 
     m = new_machine();
+    set("lazy", 1);
+    fail("WHvMapGpaRange", 1, (HRESULT)0x8007000e);
+    set("*", 0);
+    check(count("lazy") == 0 && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0
+            && WHvUnmapGpaRange(m.partition, NOWHERE, PAGE_BYTES) == 0, "all switches and faults are put back");
     fail("WHvMapGpaRange", 2, (HRESULT)0x8007000e);
     check(WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0
             && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == (HRESULT)0x8007000e
@@ -961,6 +1014,8 @@ int main(void) {
     registers();
     interrupts();
     translation();
+    pins();
+    missing_memory();
     random_instructions();
     if (set) modes();
     remote();
