@@ -15,7 +15,13 @@
 .include "console.inc"
 
 .set DEBUG, 0x402
+.set HOST_BRIDGE, 0x12378086		# device 0x1237 of vendor 0x8086 (82441FX)
 .set MIB, 0x100000
+.set READ_WRITE, 3			# PAM: bit 0 reads go to RAM, bit 1 writes do
+.set READ_ONLY, 1
+.set HIDDEN, 0
+.set PATTERN, 0x6d62a5c3
+.set OTHER, 0x0badf00d
 
 start:
 	mov esp, offset stack_top
@@ -116,7 +122,211 @@ check_word:
 	pop ecx
 	ret
 
-.include "pam.inc"
+# Reads the byte of PCI configuration register ECX of 00:00.0 into AL. Keeps the others.
+pci_read:
+	push edx
+	call pci_address
+	in al, dx
+	pop edx
+	ret
+
+# Writes AL to it. Keeps all registers.
+pci_write:
+	push edx
+	call pci_address
+	out dx, al
+	pop edx
+	ret
+
+# Selects it. Out: DX the data port.
+pci_address:
+	push eax
+	mov eax, ecx
+	and eax, ~3
+	or eax, 0x80000000
+	mov edx, 0xcf8
+	out dx, eax
+	mov edx, ecx
+	and edx, 3
+	add edx, 0xcfc
+	pop eax
+	ret
+
+check_pam:
+	mov eax, 0x80000000
+	mov edx, 0xcf8
+	out dx, eax
+	mov edx, 0xcfc
+	in eax, dx
+	cmp eax, HOST_BRIDGE
+	je 1f
+	say "FAILED no i440fx host bridge at 00:00.0 but "
+	call hex32
+	say "\n"
+	inc dword ptr [failures]
+	ret
+1:	say "ok i440fx host bridge\n"
+
+	# 0xc0000 to 0xf0000: 12 segments of 0x4000, two to a register from 0x5a on, the lower one in bits 0 to 3.
+	mov dword ptr [segment], 0xc0000
+	mov dword ptr [segment_end], 0xc4000
+	mov ecx, 0x5a
+2:	mov byte ptr [shift], 0
+	call check_segment
+	add dword ptr [segment], 0x4000
+	add dword ptr [segment_end], 0x4000
+	mov byte ptr [shift], 4
+	call check_segment
+	add dword ptr [segment], 0x4000
+	add dword ptr [segment_end], 0x4000
+	inc ecx
+	cmp ecx, 0x60
+	jne 2b
+	# 0xf0000 to 0x100000: bits 4 to 7 of 0x59.
+	mov dword ptr [segment_end], 0x100000
+	mov ecx, 0x59
+	call check_segment
+
+	# A routine runs where it was shadowed, read-only.
+	mov esi, offset routine
+	mov edi, 0xf0000
+	mov ecx, offset routine_end - routine
+	rep movsb
+	mov ecx, 0x59
+	mov al, READ_ONLY
+	call set_segment
+	mov eax, 0xf0000
+	call eax
+	cmp eax, PATTERN
+	jne 3f
+	say "ok code runs in 0xf0000-0x100000, read-only\n"
+	jmp 4f
+3:	say "FAILED code in 0xf0000-0x100000, read-only\n"
+	inc dword ptr [failures]
+4:	mov ecx, 0x5a			# 0xc0000 to 0xe0000 hidden
+	xor eax, eax
+5:	call pci_write
+	inc ecx
+	cmp ecx, 0x5e
+	jne 5b
+	ret
+
+routine:
+	mov eax, PATTERN
+	ret
+routine_end:
+
+# Sets the segment of register ECX and [shift] to AL. Out: flag Z when the register reads back so.
+set_segment:
+	push eax
+	push edx
+	push ecx
+	mov dl, 0xf
+	mov cl, [shift]
+	shl dl, cl
+	not dl				# what belongs to the other segment
+	mov dh, al
+	shl dh, cl
+	pop ecx
+	call pci_read
+	and al, dl
+	or al, dh
+	mov dl, al
+	call pci_write
+	call pci_read
+	cmp al, dl
+	pop edx
+	pop eax
+	ret
+
+# Says in ESI what is being done, for the case that it fails.
+.macro stage text
+	.pushsection .text, 1
+.Lstage\@:
+	.asciz "\text"
+	.popsection
+	mov esi, offset .Lstage\@
+.endm
+
+# Checks the segment of ECX, [shift], [segment] and [segment_end]; it is left read-write. Keeps ECX.
+check_segment:
+	mov edi, [segment]
+	mov ebp, [segment_end]
+	sub ebp, 4			# its first and its last word
+	stage "setting read-write"
+	mov al, READ_WRITE
+	call set_segment
+	jne 8f
+	stage "writing when read-write"
+	mov eax, PATTERN
+	xor eax, edi
+	mov [edi], eax
+	mov [ebp], eax
+	call holds
+	jne 8f
+	stage "setting read-only"
+	mov al, READ_ONLY
+	call set_segment
+	jne 8f
+	stage "reading when read-only"
+	call holds
+	jne 8f
+	stage "writing when read-only: it must not stick"
+	mov dword ptr [edi], OTHER
+	mov dword ptr [ebp], OTHER
+	call holds
+	jne 8f
+	stage "setting hidden"
+	mov al, HIDDEN
+	call set_segment
+	jne 8f
+	stage "reading when hidden: it must not show"
+	mov eax, PATTERN
+	xor eax, edi
+	cmp [edi], eax
+	je 8f
+	cmp [ebp], eax
+	je 8f
+	mov dword ptr [edi], OTHER
+	mov dword ptr [ebp], OTHER
+	stage "setting read-write again"
+	mov al, READ_WRITE
+	call set_segment
+	jne 8f
+	stage "reading when read-write again: it must be as before it was hidden"
+	call holds
+	jne 8f
+	say "ok segment "
+	call put_segment
+	say " read-write, read-only, hidden, read-write\n"
+	ret
+8:	push esi
+	say "FAILED segment "
+	call put_segment
+	say " "
+	pop esi
+	call puts
+	say "\n"
+	inc dword ptr [failures]
+	mov al, READ_WRITE
+	call set_segment
+	ret
+
+# Out: flag Z when the words at EDI and EBP hold the pattern. Changes EAX.
+holds:	mov eax, PATTERN
+	xor eax, edi
+	cmp [edi], eax
+	jne 1f
+	cmp [ebp], eax
+1:	ret
+
+put_segment:
+	mov eax, [segment]
+	call hex32
+	say "-"
+	mov eax, [segment_end]
+	call hex32
+	ret
 
 debug_banner:
 	.asciz "Hello from the Membacking guest, by the debug port.\n"

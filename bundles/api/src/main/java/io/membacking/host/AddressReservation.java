@@ -24,7 +24,16 @@ public interface AddressReservation extends AutoCloseable {
      */
     void map(MemoryRange offsets, Backing backing, long backingOffset) throws HostMappingException;
 
-    /** Empties a part. Cannot fail; private memory in it is gone. */
+    /**
+     * What a {@link #map} of this part makes inaccessible for a moment: the part, and what is mapped around it where the host cannot
+     * cut a mapping that stays. The owner keeps everyone out of all of it meanwhile. Asked before a change of several parts, the
+     * answers together hold for all of it.
+     */
+    default MemoryRange disturbed(MemoryRange offsets) {
+        return offsets;
+    }
+
+    /** Empties a part, and disturbs nothing around it. Cannot fail; private memory in it is gone. */
     void release(MemoryRange offsets);
 
     /** Populates the host's page tables, for writing. @throws HostMappingException if the host could not */

@@ -37,8 +37,16 @@ public interface MappingManager extends AutoCloseable {
     Transition begin(List<MemoryRange> pieces, Duration deadline) throws HostMappingException;
 
     /**
-     * Makes a part of the VA space hold a piece of a backing, replacing what it held. What readers could see of it must be in
-     * transition.
+     * What a {@link #map} of this range makes inaccessible for a moment: the range and, on a host that cannot cut a mapping that
+     * stays, what is mapped around it. Asked before a change of several ranges, the answers together hold for all of it.
+     */
+    default MemoryRange disturbed(MemoryRange range) {
+        return range;
+    }
+
+    /**
+     * Makes a part of the VA space hold a piece of a backing, replacing what it held. What readers could see of what it
+     * {@link #disturbed disturbs} must be in transition.
      *
      * @throws HostMappingException with what was held still held
      */

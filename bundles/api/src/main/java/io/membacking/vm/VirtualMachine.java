@@ -121,7 +121,11 @@ public interface VirtualMachine extends AutoCloseable {
      *     parked, being moved or waiting: edges do not add up, so give it again later
      * @throws BackendException if the partition has no interrupt controllers or no such line
      */
-    boolean pulseInterruptLine(int line) throws BackendException;
+    default boolean pulseInterruptLine(int line) throws BackendException {
+        setInterruptLine(line, true);
+        setInterruptLine(line, false);
+        return true;
+    }
 
     /** Ends the run, detaches and closes the partition; the memory stays. Cannot fail; closing twice does nothing. */
     @Override

@@ -112,7 +112,8 @@ record HostFacts(
                         return false;
                     }
                     for (int i = 0; i < all.getInt(0); i++) {
-                        if (all.getLong(4 + (long) i * Win32.SIZE_OF_LUID_AND_ATTRIBUTES) == privilege) {
+                        if (all.getLong(Win32.TOKEN_PRIVILEGES_FIRST + (long) i * Win32.SIZE_OF_LUID_AND_ATTRIBUTES)
+                                == privilege) {
                             return true;
                         }
                     }
@@ -125,10 +126,11 @@ record HostFacts(
         static boolean enable() {
             return held()
                     && withToken((token, privilege) -> {
-                        try (Memory one = new Memory(4 + Win32.SIZE_OF_LUID_AND_ATTRIBUTES)) {
+                        try (Memory one =
+                                new Memory(Win32.TOKEN_PRIVILEGES_FIRST + Win32.SIZE_OF_LUID_AND_ATTRIBUTES)) {
                             one.setInt(0, 1);
-                            one.setLong(4, privilege);
-                            one.setInt(12, Win32.SE_PRIVILEGE_ENABLED);
+                            one.setLong(Win32.TOKEN_PRIVILEGES_FIRST, privilege);
+                            one.setInt(Win32.TOKEN_PRIVILEGES_FIRST + Long.BYTES, Win32.SE_PRIVILEGE_ENABLED);
                             return Win32.AdjustTokenPrivileges(token, 0, one, 0, Pointer.NULL, Pointer.NULL) != 0;
                         }
                     });

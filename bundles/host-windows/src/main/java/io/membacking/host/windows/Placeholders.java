@@ -51,7 +51,7 @@ final class Placeholders implements AddressRoom {
             requirements.clear();
             requirements.setLong(Win32.ADDRESS_REQUIREMENTS_ALIGNMENT, alignment);
             parameter.setLong(0, Win32.MEM_EXTENDED_PARAMETER_ADDRESS_REQUIREMENTS);
-            parameter.setPointer(8, requirements);
+            parameter.setPointer(Win32.EXTENDED_PARAMETER_VALUE, requirements);
             long base = Win32.VirtualAlloc2(
                     process,
                     0,
@@ -155,7 +155,7 @@ final class Placeholders implements AddressRoom {
         }
         try (Memory parameter = new Memory(Win32.SIZE_OF_EXTENDED_PARAMETER)) {
             parameter.setLong(0, Win32.MEM_EXTENDED_PARAMETER_NUMA_NODE);
-            parameter.setLong(8, node.orElse(0));
+            parameter.setLong(Win32.EXTENDED_PARAMETER_VALUE, node.orElse(0));
             long memory = Win32.VirtualAlloc2(
                     process,
                     base + at.start(),

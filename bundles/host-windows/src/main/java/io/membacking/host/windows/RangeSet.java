@@ -10,13 +10,8 @@ import java.util.TreeMap;
 final class RangeSet {
     private final TreeMap<Long, MemoryRange> byStart = new TreeMap<>();
 
-    boolean isEmpty() {
-        return byStart.isEmpty();
-    }
-
-    /** How many ranges it is held as. */
-    int size() {
-        return byStart.size();
+    void clear() {
+        byStart.clear();
     }
 
     void add(MemoryRange range) {

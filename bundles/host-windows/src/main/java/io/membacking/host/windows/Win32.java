@@ -40,7 +40,6 @@ final class Win32 {
     static final int MEM_PRESERVE_PLACEHOLDER = 0x2;
     static final int MEM_RELEASE = 0x8000;
     static final int MEM_FREE = 0x10000;
-    static final int MEM_PRIVATE = 0x20000;
     static final int MEM_MAPPED = 0x40000;
 
     static final int SEC_FILE = 0x800000;
@@ -52,6 +51,7 @@ final class Win32 {
     static final int MEM_EXTENDED_PARAMETER_ADDRESS_REQUIREMENTS = 1;
     static final int MEM_EXTENDED_PARAMETER_NUMA_NODE = 2;
     static final int SIZE_OF_EXTENDED_PARAMETER = 16;
+    static final int EXTENDED_PARAMETER_VALUE = 8;
     static final int SIZE_OF_ADDRESS_REQUIREMENTS = 24;
     static final int ADDRESS_REQUIREMENTS_ALIGNMENT = 16;
 
@@ -60,7 +60,6 @@ final class Win32 {
     static final int BASIC_INFORMATION_ALLOCATION_BASE = 8;
     static final int BASIC_INFORMATION_REGION_SIZE = 24;
     static final int BASIC_INFORMATION_STATE = 32;
-    static final int BASIC_INFORMATION_PROTECT = 36;
     static final int BASIC_INFORMATION_TYPE = 40;
 
     static final int SIZE_OF_RANGE_ENTRY = 16;
@@ -92,6 +91,7 @@ final class Win32 {
     static final int TOKEN_ADJUST_PRIVILEGES = 0x20;
     static final int TOKEN_PRIVILEGES_CLASS = 3;
     static final int SE_PRIVILEGE_ENABLED = 0x2;
+    static final int TOKEN_PRIVILEGES_FIRST = 4;
     static final int SIZE_OF_LUID_AND_ATTRIBUTES = 12;
 
     /** NtMapViewOfSection: a child process does not inherit the view. */

@@ -19,9 +19,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * A reservation in this process, or in another one. What is empty is inaccessible.
  *
- * <p>Windows unmaps a view as a whole or not at all. So where a change cuts a view, all of it goes, and what is to stay of it is
- * mapped again, at the same addresses, with the same contents: {@link #disturbed} says beforehand what that is. Views are never
- * merged, since that would disturb them; what is observed shows contiguous ones as one.
+ * <p>Windows unmaps a view as a whole or not at all. So where other memory comes into a view, all of it goes, and what is to stay
+ * of it is mapped again, at the same addresses, with the same contents: {@link #disturbed} says beforehand what that is. A part of
+ * a view that is released lingers where it is, hidden from what is observed, until other memory comes there or the rest is released
+ * too: it costs nothing, and its neighbours are not disturbed. Views are never merged, since that would disturb them; what is
+ * observed shows contiguous ones as one.
  *
  * <p>Its methods exclude each other, so that the host can close it from another thread.
  */
@@ -40,6 +42,9 @@ final class WindowsReservation implements AddressReservation {
     private final TreeMap<Long, Held> held = new TreeMap<>();
 
     private final RangeSet locked = new RangeSet();
+    /** Parts of views that were released. */
+    private final RangeSet lingering = new RangeSet();
+
     private boolean closed;
 
     /** @param section a user's share of the section; null for private memory */
@@ -241,13 +246,25 @@ final class WindowsReservation implements AddressReservation {
             throw new IllegalArgumentException("releasing " + offsets + " would cut a page of 0x"
                     + Long.toHexString(cut.backing.pageSize()) + " bytes of " + cut.backing + " at " + cut.range);
         }
-        if (!overlapping(offsets).isEmpty()) {
-            replace(offsets, null);
+        if (overlapping(offsets).isEmpty()) {
+            return;
+        }
+        locked.inside(offsets).forEach(this::unlockNow);
+        for (Held piece : overlapping(offsets)) {
+            MemoryRange part = piece.range.intersection(offsets).orElseThrow();
+            if (piece.isView()) {
+                lingering.add(part);
+                if (lingering.outside(piece.range).isEmpty()) {
+                    replace(piece.range, null);
+                }
+            } else {
+                replace(part, null);
+            }
         }
     }
 
-    /** What a change to these offsets makes inaccessible for a moment, themselves included. */
-    synchronized MemoryRange disturbed(MemoryRange offsets) {
+    @Override
+    public synchronized MemoryRange disturbed(MemoryRange offsets) {
         check(offsets);
         return hull(offsets, overlapping(offsets));
     }
@@ -286,6 +303,8 @@ final class WindowsReservation implements AddressReservation {
                 }
                 piece.release();
             }
+            lingering.remove(offsets);
+            kept.removeIf(this::lingersWhole);
             MemoryRange emptied = withVacantNeighbours(disturbed);
             room.join(emptied);
             kept.forEach(this::placeAgain);
@@ -306,6 +325,16 @@ final class WindowsReservation implements AddressReservation {
             }
             return error;
         }
+    }
+
+    /** What is left of a view that nobody wants is not mapped again. */
+    private boolean lingersWhole(Held piece) {
+        if (!lingering.outside(piece.range).isEmpty()) {
+            return false;
+        }
+        lingering.remove(piece.range);
+        piece.release();
+        return true;
     }
 
     private @Nullable NativeError place(Held piece) {
@@ -430,7 +459,8 @@ final class WindowsReservation implements AddressReservation {
     }
 
     private void requireHeld(String operation, MemoryRange offsets) throws HostMappingException {
-        List<MemoryRange> gaps = vacant(offsets);
+        List<MemoryRange> gaps = new ArrayList<>(vacant(offsets));
+        gaps.addAll(lingering.inside(offsets));
         if (!gaps.isEmpty()) {
             throw new HostMappingException(
                     Failure.of(operation, offsets, "nothing is mapped at " + gaps.get(0), "map memory there first"));
@@ -443,7 +473,7 @@ final class WindowsReservation implements AddressReservation {
      * <p>Windows tells where a view begins and ends, and whether memory is a view, private, or empty; it does not tell which
      * section a view is of, nor from which offset on. So a piece is reported with the book's backing where the system shows a view
      * that begins where the book's does, or private memory where the book has such; as {@link #UNKNOWN} where it shows memory that
-     * the book does not have; and not at all where it shows none.
+     * the book does not have; and not at all where it shows none, or a part of a view that was released.
      */
     @Override
     public synchronized List<HostPiece> observe() {
@@ -480,8 +510,10 @@ final class WindowsReservation implements AddressReservation {
             if (!view && !piece.isView()) {
                 append(pieces, part, piece.backing.id(), 0, true);
             } else if (view && piece.isView() && viewStart == piece.range.start()) {
-                long offset = piece.backingOffset + (part.start() - piece.range.start());
-                append(pieces, part, piece.backing.id(), offset, false);
+                for (MemoryRange wanted : lingering.outside(part)) {
+                    long offset = piece.backingOffset + (wanted.start() - piece.range.start());
+                    append(pieces, wanted, piece.backing.id(), offset, false);
+                }
             } else {
                 appendUnknown(pieces, part.start(), part.end());
             }
@@ -551,6 +583,7 @@ final class WindowsReservation implements AddressReservation {
                 piece.release();
             }
             held.clear();
+            lingering.clear();
             room.close();
         }
         host.forget(this);

@@ -8,8 +8,12 @@ import com.sun.jna.Platform;
 final class OnWindows {
     private OnWindows() {}
 
+    static boolean here() {
+        return Platform.isWindows();
+    }
+
     static void require(Class<?> test) {
-        if (!Platform.isWindows()) {
+        if (!here()) {
             String skipped = test.getName() + " needs a JVM for Windows (itests/wine runs it under Wine)";
             System.err.println("SKIPPED: " + skipped);
             abort(skipped);

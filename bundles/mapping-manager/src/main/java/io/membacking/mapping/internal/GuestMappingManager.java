@@ -108,11 +108,24 @@ final class GuestMappingManager implements MappingManager {
     }
 
     @Override
+    public MemoryRange disturbed(MemoryRange range) {
+        requireInside(range);
+        lock.lock();
+        try {
+            gate.requireOpen();
+            return reservation.disturbed(range);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
     public void map(MemoryRange range, Backing backing, long backingOffset) throws HostMappingException {
         requireInside(range);
         lock.lock();
         try {
-            requireUnseen("map", range);
+            gate.requireOpen();
+            requireUnseen("map", reservation.disturbed(range));
             reservation.map(range, backing, backingOffset);
             if (backing.kind() == BackingKind.PRIVATE) {
                 privateBackings.add(backing.id());

@@ -33,6 +33,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -81,7 +82,8 @@ final class GuestRegionManager implements RegionManager {
         this.size = mappings.size();
         this.closing = closing;
         this.afterClose = afterClose;
-        this.planner = new Planner(guest, backings);
+        this.planner = new Planner(
+                guest, backings, mappings.replacesInPlace() ? UnaryOperator.identity() : mappings::disturbed);
         this.locks = new HostLocks(mappings);
     }
 

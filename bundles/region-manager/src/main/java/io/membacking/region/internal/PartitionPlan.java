@@ -15,21 +15,33 @@ import java.util.Set;
  */
 record PartitionPlan(AttachmentView view, Run.Change runs, List<List<MemoryRange>> replaced) {
 
-    static PartitionPlan of(AttachmentView view, RangeTree<Run> mapped, Run.Change change, List<Step.ChangeVa> va) {
-        List<List<MemoryRange>> replaced = new ArrayList<>();
-        Set<Run> gone = new HashSet<>(change.gone());
+    /** @param disturbed what stays, but is inaccessible while the VA space changes beside it */
+    static PartitionPlan of(
+            AttachmentView view,
+            RangeTree<Run> mapped,
+            Run.Change change,
+            List<Step.ChangeVa> va,
+            List<MemoryRange> disturbed) {
+        Run.Change runs = view.followsHostRemapping() ? change : change.renewing(disturbed, mapped);
+        List<MemoryRange> changed = new ArrayList<>();
         for (Step.ChangeVa step : va) {
             if (step.before() != null) {
-                List<MemoryRange> parts = mapped.overlapping(step.range()).stream()
-                        .filter(run -> !gone.contains(run))
-                        .map(run -> run.range().intersection(step.range()).orElseThrow())
-                        .toList();
-                if (!parts.isEmpty()) {
-                    replaced.add(parts);
-                }
+                changed.add(step.range());
             }
         }
-        return new PartitionPlan(view, change, replaced);
+        changed.addAll(disturbed);
+        List<List<MemoryRange>> replaced = new ArrayList<>();
+        Set<Run> gone = new HashSet<>(runs.gone());
+        for (MemoryRange range : changed) {
+            List<MemoryRange> parts = mapped.overlapping(range).stream()
+                    .filter(run -> !gone.contains(run))
+                    .map(run -> run.range().intersection(range).orElseThrow())
+                    .toList();
+            if (!parts.isEmpty()) {
+                replaced.add(parts);
+            }
+        }
+        return new PartitionPlan(view, runs, replaced);
     }
 
     /** Everything, into an empty partition. */

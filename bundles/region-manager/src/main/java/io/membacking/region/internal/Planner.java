@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
  * Decides what a change takes: a pure function from the state of a guest and a draft of its regions to the steps and the state
@@ -24,10 +25,13 @@ import java.util.Set;
 final class Planner {
     private final String guest;
     private final Backings backings;
+    private final UnaryOperator<MemoryRange> disturbed;
 
-    Planner(String guest, Backings backings) {
+    /** @param disturbed see {@link io.membacking.mapping.MappingManager#disturbed} */
+    Planner(String guest, Backings backings, UnaryOperator<MemoryRange> disturbed) {
         this.guest = guest;
         this.backings = backings;
+        this.disturbed = disturbed;
     }
 
     /**
@@ -64,14 +68,23 @@ final class Planner {
                 Objects.requireNonNull(runs.get(Run.Grain.BACKING)).applyTo(state.byBacking()),
                 Objects.requireNonNull(runs.get(Run.Grain.DMA)).applyTo(state.dma()));
 
+        List<MemoryRange> beside = beside(va.changes());
         List<PartitionPlan> partitions = consumers.attachments().stream()
                 .map(view -> PartitionPlan.of(
-                        view, state.runs(view.grain()), Objects.requireNonNull(runs.get(view.grain())), va.changes()))
+                        view,
+                        state.runs(view.grain()),
+                        Objects.requireNonNull(runs.get(view.grain())),
+                        va.changes(),
+                        beside))
                 .toList();
-        Run.Change dma = Objects.requireNonNull(runs.get(Run.Grain.DMA));
+        Run.Change dma = Objects.requireNonNull(runs.get(Run.Grain.DMA)).renewing(beside, state.dma());
 
         List<Step> steps = new ArrayList<>();
-        List<MemoryRange> transitions = Difference.transitions(differences);
+        List<MemoryRange> transitions = new ArrayList<>(Difference.transitions(differences));
+        if (!beside.isEmpty()) {
+            transitions.addAll(beside);
+            transitions = Pieces.union(transitions);
+        }
         if (!transitions.isEmpty()) {
             steps.add(new Step.DrainReaders(transitions));
         }
@@ -99,6 +112,13 @@ final class Planner {
                 new Plan(guest, steps),
                 after,
                 Pieces.union(differences.stream().map(Difference::range).toList()));
+    }
+
+    /** What stays, but is inaccessible while the VA space changes: nothing where the host can cut a mapping. */
+    private List<MemoryRange> beside(List<Step.ChangeVa> changes) {
+        List<MemoryRange> changed = changes.stream().map(Step.ChangeVa::range).toList();
+        List<MemoryRange> all = Pieces.union(changed.stream().map(disturbed).toList());
+        return all.equals(changed) ? List.of() : Pieces.subtract(all, Pieces.union(changed));
     }
 
     /** Replays the flat view into a partition; and makes the VA space hold it, where an earlier failure left it empty. */

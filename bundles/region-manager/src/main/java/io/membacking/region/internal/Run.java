@@ -5,6 +5,7 @@ import io.membacking.range.MemoryRange;
 import io.membacking.region.FlatPiece;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -75,6 +76,21 @@ record Run(MemoryRange range, @Nullable HeldMemory memory, boolean writable, boo
     record Change(List<Run> gone, List<Run> come) {
         boolean isEmpty() {
             return gone.isEmpty() && come.isEmpty();
+        }
+
+        /** With what stays of some ranges going and coming, too: the host address under it is nothing's for a moment. */
+        Change renewing(List<MemoryRange> disturbed, RangeTree<Run> runs) {
+            Set<Run> renewed = new LinkedHashSet<>();
+            disturbed.forEach(range -> renewed.addAll(runs.overlapping(range)));
+            gone.forEach(renewed::remove);
+            return renewed.isEmpty() ? this : new Change(joined(gone, renewed), joined(come, renewed));
+        }
+
+        private static List<Run> joined(List<Run> some, Set<Run> others) {
+            List<Run> all = new ArrayList<>(some);
+            all.addAll(others);
+            all.sort((a, b) -> a.range().compareTo(b.range()));
+            return all;
         }
 
         RangeTree<Run> applyTo(RangeTree<Run> runs) {

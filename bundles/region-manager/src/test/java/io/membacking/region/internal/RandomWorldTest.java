@@ -9,6 +9,8 @@ import io.membacking.error.LayoutException;
 import io.membacking.error.MembackingException;
 import io.membacking.region.Change;
 import io.membacking.region.JournalEntry;
+import io.membacking.region.RegionId;
+import io.membacking.region.RegionKind;
 import io.membacking.region.RegionOperation;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -47,6 +49,66 @@ class RandomWorldTest {
                 watch.checkHeldOnlyWhenNeeded(message + ": " + entry.plan());
                 random.oracle = next;
                 random.check(message + ": " + entry.plan());
+            }
+        }
+    }
+
+    @Test
+    void whatIsInaccessibleBesideAChangeIsNobodysMeanwhile() throws Exception {
+        int disturbed = 0;
+        for (int round = 0; round < 60; round++) {
+            long seed = SEED + round;
+            RandomWorld random = new RandomWorld(seed, 0, true, new World(RandomWorld.PAGES, false));
+            List<Long> pages = new ArrayList<>();
+            random.world.space.onDisturbed(gpa -> {
+                pages.add(gpa);
+                checkNobodyHas(gpa, random.world);
+            });
+            for (int i = 0; i < 12; i++) {
+                String message = "seed " + seed + ", change " + i;
+                Change change = i == 0 ? everything(random.world) : random.randomChange();
+                Oracle next = random.next(change.operations());
+                String before = random.world.picture();
+                int failing = i == 0 ? 1000 : random.random.nextInt(40);
+                random.world.faults.failAt(failing, Faults.Kind.CHECKED);
+                try {
+                    change.commit();
+                    random.oracle = next;
+                } catch (MembackingException e) {
+                    assertEquals(before, random.world.picture(), message + ", call " + failing + " fails");
+                }
+                random.world.faults.none();
+                random.check(message);
+            }
+            disturbed += pages.size();
+        }
+        assertTrue(disturbed > 500, "only " + disturbed + " pages were disturbed: the test has lost its point");
+    }
+
+    /** One piece of memory for others to be cut into. */
+    private static Change everything(World world) {
+        Change change = world.manager.change("everything");
+        RegionId id = change.add("all", World.pages(0, RandomWorld.PAGES), 0, RegionKind.RAM);
+        return change.addMapping(id, World.pages(0, RandomWorld.PAGES), World.SHARED, 0, true)
+                .map(id, World.WRITABLE);
+    }
+
+    private static void checkNobodyHas(long gpa, World world) {
+        for (int i = 0; i < world.partitions.size(); i++) {
+            RecordingPartition partition = world.partitions.get(i);
+            boolean mapped = partition.mappings().stream().anyMatch(mapping -> io.membacking.range.MemoryRange.ofLength(
+                            mapping.memoryGpa(), mapping.range().length())
+                    .contains(gpa));
+            boolean safe = partition.capabilities().followsHostRemapping()
+                    ? world.gates.get(i).isHeld()
+                    : !mapped;
+            if (mapped && !safe) {
+                throw world.faults.violated(partition.name() + " has 0x" + Long.toHexString(gpa) + " meanwhile");
+            }
+        }
+        for (RecordingTarget target : world.targets) {
+            if (target.mappings().stream().anyMatch(mapping -> mapping.range().contains(gpa))) {
+                throw world.faults.violated(target.name() + " has 0x" + Long.toHexString(gpa) + " meanwhile");
             }
         }
     }

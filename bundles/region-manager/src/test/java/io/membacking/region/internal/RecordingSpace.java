@@ -13,8 +13,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 
-/** A VA space page by page, which refuses what the contract forbids and fails where it is told to. */
+/**
+ * A VA space page by page, which refuses what the contract forbids and fails where it is told to. If it does not replace in place,
+ * it is like Windows's: what was mapped by one call goes as a whole when a part of it is replaced.
+ */
 final class RecordingSpace implements TestSpace {
     static final long BASE = 0x7f0000000000L;
 
@@ -34,6 +38,8 @@ final class RecordingSpace implements TestSpace {
                 }
                 throw new UnsupportedOperationException(method.getName());
             });
+    private final TreeMap<Long, MemoryRange> views = new TreeMap<>();
+    private LongConsumer onDisturbed = gpa -> {};
     private List<MemoryRange> transition;
     private boolean closed;
     private long transitions;
@@ -61,6 +67,41 @@ final class RecordingSpace implements TestSpace {
     @Override
     public boolean isLocked(long gpa) {
         return locked.stream().anyMatch(range -> range.contains(gpa));
+    }
+
+    /** Told of each page that stays and is inaccessible for a moment. */
+    void onDisturbed(LongConsumer observer) {
+        onDisturbed = observer;
+    }
+
+    @Override
+    public MemoryRange disturbed(MemoryRange range) {
+        MemoryRange all = range;
+        for (MemoryRange view : views.values()) {
+            if (view.overlaps(range)) {
+                all = new MemoryRange(Math.min(all.start(), view.start()), Math.max(all.end(), view.end()));
+            }
+        }
+        return all;
+    }
+
+    private void cutViews(MemoryRange range) {
+        if (replacesInPlace) {
+            return;
+        }
+        for (MemoryRange beside : disturbed(range).minus(range)) {
+            pages(beside).stream().filter(pages::containsKey).forEach(gpa -> {
+                checkDrained(gpa);
+                onDisturbed.accept(gpa);
+            });
+        }
+        for (MemoryRange view : List.copyOf(views.values())) {
+            if (view.overlaps(range)) {
+                views.remove(view.start());
+                view.minus(range).forEach(rest -> views.put(rest.start(), rest));
+            }
+        }
+        views.put(range.start(), range);
     }
 
     /** Something drifts: the operating system's doing. */
@@ -149,7 +190,8 @@ final class RecordingSpace implements TestSpace {
         if (faults.fails("va map " + range)) {
             throw new HostMappingException(Faults.failure("va map"));
         }
-        checkDrained(range);
+        checkChangeable(range);
+        cutViews(range);
         pages(range)
                 .forEach(gpa -> pages.put(
                         gpa,
@@ -161,21 +203,25 @@ final class RecordingSpace implements TestSpace {
     @Override
     public void release(MemoryRange range) {
         faults.called("va release " + range);
-        checkDrained(range);
+        checkChangeable(range);
         pages(range).forEach(pages::remove);
         faults.changed();
     }
 
-    private void checkDrained(MemoryRange range) {
+    private void checkChangeable(MemoryRange range) {
         pages(range).forEach(gpa -> {
-            boolean drained = transition != null && transition.stream().anyMatch(piece -> piece.contains(gpa));
-            if (access.getOrDefault(gpa, Access.NONE) != Access.NONE && !drained) {
-                throw faults.violated("0x" + Long.toHexString(gpa) + " changes under its readers");
-            }
+            checkDrained(gpa);
             if (isLocked(gpa)) {
                 throw faults.violated("0x" + Long.toHexString(gpa) + " changes while it is locked");
             }
         });
+    }
+
+    private void checkDrained(long gpa) {
+        boolean drained = transition != null && transition.stream().anyMatch(piece -> piece.contains(gpa));
+        if (access.getOrDefault(gpa, Access.NONE) != Access.NONE && !drained) {
+            throw faults.violated("0x" + Long.toHexString(gpa) + " changes under its readers");
+        }
     }
 
     @Override

@@ -11,8 +11,6 @@ import io.membacking.host.HostMemory;
 import io.membacking.itests.support.Conditions;
 import io.membacking.itests.support.Container;
 import io.membacking.memory.GuestMemoryManager;
-import io.membacking.memory.GuestMemoryManagers;
-import io.membacking.memory.MemoryLayout;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.vm.VirtualMachine;
 import java.time.Duration;
@@ -82,9 +80,9 @@ class BundlesTest {
         host.start();
         container.awaitComplete();
         try (GuestMemoryManager again = container
-                .await(GuestMemoryManagers.class)
+                .await(io.membacking.memory.GuestMemoryManagers.class)
                 .builder("again")
-                .layout(MemoryLayout.flat(GuestMemories.MIB))
+                .layout(io.membacking.memory.MemoryLayout.flat(GuestRig.MIB))
                 .build()) {
             again.memory().writeLong(0, 1);
             assertEquals(1, again.memory().readLong(0));
