@@ -177,6 +177,14 @@ public enum GuestProgram {
     USER_MIGRANT(Mode.LONG_USER),
 
     /**
+     * Finds the longest time that it did not run, for ever.
+     *
+     * <p>In: RDI address of three 64-bit words, all 0. +0 laps, +8 the largest step of the time-stamp counter between two laps (the
+     * host writes 0 to begin anew), +16 the last time-stamp. Needs CR4 TSD clear.
+     */
+    USER_GAP(Mode.LONG_USER),
+
+    /**
      * Fills a range with {@link #patternAt}, or verifies it, or both, then the end.
      *
      * <p>In: RDI address (multiple of 8), RSI length in bytes (multiple of 8, not 0), RDX seed, RCX 1 to fill, 2 to verify, 3 for

@@ -33,6 +33,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -365,7 +366,7 @@ final class GuestVirtualMachine implements VirtualMachine {
         String from = here();
         MoveResult result = parked != null
                 ? land(targets, reasons, reason, clock)
-                : engagement != null ? fly(targets, reasons, reason, REQUEST, clock) : begin(targets, reason);
+                : engagement != null ? fly(targets, reasons, reason, () -> REQUEST, clock) : begin(targets, reason);
         return ended(result != null ? result : stayed(from, String.join("; ", reasons), clock));
     }
 
@@ -392,11 +393,15 @@ final class GuestVirtualMachine implements VirtualMachine {
      * Tries the targets in turn.
      *
      * @param reasons takes why one would not have it
+     * @param hold how long to wait for exit handlers, asked once the other partition is prepared
      * @return null if none has it: it goes on where it was
      */
     private @Nullable MoveResult fly(
-            List<Backends.Installed> targets, List<String> reasons, String reason, Duration time, MoveClock clock) {
-        long end = System.nanoTime() + time.toNanos();
+            List<Backends.Installed> targets,
+            List<String> reasons,
+            String reason,
+            Supplier<Duration> hold,
+            MoveClock clock) {
         for (Backends.Installed target : targets) {
             Engagement from = engagement;
             if (from == null) {
@@ -409,7 +414,7 @@ final class GuestVirtualMachine implements VirtualMachine {
             }
             try {
                 String left = from.backend().title();
-                fly(from, target, left(end), clock);
+                fly(from, target, hold, clock);
                 return moved(left, reason, clock);
             } catch (MembackingException | RuntimeException | LinkageError e) {
                 reasons.add(target.title() + ": " + text(e));
@@ -419,12 +424,11 @@ final class GuestVirtualMachine implements VirtualMachine {
     }
 
     /** @throws MembackingException with the guest going on where it was, and nothing left in the target */
-    private void fly(Engagement from, Backends.Installed target, Duration time, MoveClock clock)
+    private void fly(Engagement from, Backends.Installed target, Supplier<Duration> hold, MoveClock clock)
             throws MembackingException {
-        long end = System.nanoTime() + time.toNanos();
         Engagement to = clock.preparing(() -> open(target, otherThan(from)));
         try {
-            mover.cutOver(from, to, left(end), clock);
+            mover.cutOver(from, to, hold.get(), clock);
         } catch (BackendException | RuntimeException | Error e) {
             to.close();
             throw e;
@@ -714,7 +718,8 @@ final class GuestVirtualMachine implements VirtualMachine {
             reasons.add("an exit handler of its own took it away");
         } else {
             List<Backends.Installed> targets = targetsOnDeparture(from, reasons);
-            MoveResult moved = fly(targets, reasons, reason, DEPARTURE.dividedBy(2), clock);
+            long half = end - DEPARTURE.toNanos() / 2;
+            MoveResult moved = fly(targets, reasons, reason, () -> left(half), clock);
             if (moved != null) {
                 ended(moved);
                 return;

@@ -32,6 +32,7 @@ public final class Comparison {
         copyRows();
         lookupRows();
         regionRows();
+        moveRows();
         rows.add(new Row(
                 "java -jar to the guest's first output",
                 new FirstOutput(root.resolve("features/app/target/membacking.jar")),
@@ -121,6 +122,38 @@ public final class Comparison {
         rows.add(new Row("unmap and map a region, KVM, 16 others", few, "C ioctls", slots(16), Bound.ratio(1.5)));
         rows.add(new Row("unmap and map a region, KVM, 8,192 others", many, "C ioctls", slots(8192), Bound.ratio(1.5)));
         rows.add(new Row("unmap and map a region, KVM, 8,192 others", many, "ours with 16", few, Bound.ratio(1.5)));
+    }
+
+    private void moveRows() {
+        Figure few = move(16);
+        for (int regions : new int[] {16, 1024, 8192}) {
+            Figure ours = regions == 16 ? few : move(regions);
+            String what = String.format("a moved guest stands still, %,d regions", regions);
+            rows.add(new Row(what, ours, "C ioctls", bareMove(regions), Bound.ratio(1.5)));
+            if (ours != few) {
+                rows.add(new Row(what, ours, "ours with 16", few, Bound.ratio(1.5)));
+            }
+        }
+    }
+
+    private static Figure move(int regions) {
+        return new ProgramFigure(
+                Path.of(System.getProperty("java.home"), "bin", "java"),
+                "a Java runtime",
+                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "200"),
+                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "50"),
+                Pattern.compile("^swap regions=.* gap_us=([0-9.]+) ", Pattern.MULTILINE),
+                1000);
+    }
+
+    private Figure bareMove(int slots) {
+        return new ProgramFigure(
+                natives.resolve("kvm_swap"),
+                "gcc and make",
+                List.of("200", "" + slots),
+                List.of("50", "" + slots),
+                Pattern.compile("^kvm_swap slots=.* gap_us=([0-9.]+)", Pattern.MULTILINE),
+                1000);
     }
 
     private Figure access(String key) {
