@@ -111,10 +111,10 @@ prepare() {
     once "$WINEPREFIX" make_prefix
 }
 
-# Lets Windows programs find the DLLs of a folder: x86_64-unix holds Wine's own kind (.dll.so), x86_64-windows a placeholder for each.
+# Lets Windows programs find the DLLs of a folder: NAME.dll is a placeholder there, x86_64-unix/NAME.dll.so what Wine loads in its place.
 use_dlls() {
     local folder
     folder=$(cd "$1" && pwd) || fail "no folder: $1"
     export WINEDLLPATH=$folder
-    cp -p "$folder"/x86_64-windows/*.dll "$WINEPREFIX/drive_c/windows/system32/"
+    cp -p "$folder"/*.dll "$WINEPREFIX/drive_c/windows/system32/"
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RAM_SIZE = 0x1000000, LOW_END = 0xa0000, ROM = 0xd0000, MIB = 0x100000, LOAD = 0x8000, TABLES = 0x1000 };
@@ -48,6 +49,7 @@ struct cpu {
     uint64_t mmio_reads, mmio_writes, mmio_address, mmio_value;
     int exit_value;     /* written to port 0xf4, -1 before */
     uint32_t pci_select;
+    uint8_t cmos_index;
     uint8_t pam[7];
 };
 
@@ -201,11 +203,15 @@ static void port_io(struct cpu *cpu) {
         memset(data, 0xff, length);
         if (port == PORT)
             for (size_t i = 0; i < length && *cpu->in; i++) data[i] = *cpu->in++;
-        else if (port == 0x3fd) *data = 0x20;
+        else if (port == 0x3fd) *data = 0x20 | (cpu->in && *cpu->in);
+        else if (port == 0x3f8 && cpu->in && *cpu->in) *data = *cpu->in++;
+        else if (port == 0x71 && !cpu->cmos_index) *data = time(NULL) % 60;
         else if (port >= 0xcfc && port < 0xd00)
             for (size_t i = 0; i < size; i++) data[i] = pci_register(cpu, (cpu->pci_select & 0xfc) + port - 0xcfc + i);
     } else if (port == PORT || port == 0x3f8) {
         if (cpu->out_length + length < sizeof cpu->out) memcpy(cpu->out + cpu->out_length, data, length), cpu->out_length += length;
+    } else if (port == 0x70) {
+        cpu->cmos_index = *data;
     } else if (port == 0x402) {
         if (cpu->debug_length + length < sizeof cpu->debug) memcpy(cpu->debug + cpu->debug_length, data, length), cpu->debug_length += length;
     } else if (port == 0xcf8) {
@@ -664,8 +670,39 @@ static void migrant(const char *what, int wide, int spoil, uint64_t code) {
     close_vm(vm);
 }
 
-/* As a multiboot version 1 loader for an ELF image, to its one segment's address. */
-static void multiboot(const char *file, int with_map, const char *expect, int exit_value) {
+/* The monitor's part of the workout: device memory at two places and away, and no other hypervisor. */
+static void *answer(void *argument) {
+    struct vm *vm = argument;
+    uint32_t *mailbox = (uint32_t *)(vm->ram + 0x80000), *page = (uint32_t *)(vm->ram + 0xb0000);
+    struct kvm_userspace_memory_region region = {20, 0, 0xd0000000, 0x1000, (uintptr_t)page};
+    for (uint32_t step = 1; step <= 4; step++) {
+        while (__atomic_load_n(mailbox, __ATOMIC_ACQUIRE) != step) usleep(100);
+        if (step == 1) page[0] = 0x6d62d001;
+        mailbox[2] = step == 2 && page[1] != ~page[0];
+        if (step > 1) region.memory_size = 0;
+        if (step < 4 && ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) die("KVM_SET_USER_MEMORY_REGION");
+        if (step == 2) {
+            region.memory_size = 0x1000, region.guest_phys_addr = 0xd0100000;
+            if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) die("KVM_SET_USER_MEMORY_REGION");
+        }
+        __atomic_store_n(mailbox + 1, step, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* Changes a word that the guest has written. */
+static void *spoil(void *argument) {
+    struct vm *vm = argument;
+    while (!*word(vm, 0x200ff8)) usleep(100);
+    *word(vm, 0x200800) ^= 1ull << 40;
+    return NULL;
+}
+
+/*
+ * As a multiboot version 1 loader for an ELF image, to its one segment's address.
+ * monitor: what another thread does, or NULL. in: bytes on the serial port.
+ */
+static void multiboot_with(const char *file, int with_map, const char *command_line, void *(*monitor)(void *), const char *in, const char *expect, int exit_value) {
     struct vm *vm = new_vm();
     char path[4096];
     uint8_t image[0x8000];
@@ -681,7 +718,7 @@ static void multiboot(const char *file, int with_map, const char *expect, int ex
     info[0] = 1 | 4 | (with_map ? 1 << 6 : 0) | 1 << 9;
     info[1] = 639, info[2] = (RAM_SIZE - MIB) / 1024;
     info[4] = 0x9800, info[16] = 0x9900;
-    strcpy((char *)vm->ram + 0x9800, "one two=three");
+    strcpy((char *)vm->ram + 0x9800, command_line);
     strcpy((char *)vm->ram + 0x9900, "harness");
     struct __attribute__((packed)) { uint32_t size; uint64_t base, length; uint32_t type; } map[] = {
         {20, 0, 0x9fc00, 1}, {20, 0x9fc00, 0x400, 2}, {20, 0xf0000, 0x10000, 2}, {20, MIB, RAM_SIZE - MIB, 1},
@@ -694,13 +731,21 @@ static void multiboot(const char *file, int with_map, const char *expect, int ex
     cpu->regs.rflags = 2;
     cpu->regs.rax = 0x2badb002;
     cpu->regs.rbx = 0x9000;
+    cpu->in = in;
+    pthread_t thread;
+    if (monitor) pthread_create(&thread, NULL, monitor, vm);
     int exit = run(cpu);
+    if (monitor) pthread_join(thread, NULL);
     check(file, exit == KVM_EXIT_IO && cpu->exit_value == exit_value && strstr(cpu->out, expect) != NULL,
         "prints \"%.*s\" and exits with %#x", (int)strcspn(expect, "\n"), expect, exit_value);
     if (!strcmp(file, "hello.elf")) check(file, !strcmp(cpu->debug, "Hello from the Membacking guest, by the debug port.\n"), "debug port");
     if (getenv("VERBOSE") || exit != KVM_EXIT_IO || cpu->exit_value != exit_value) printf("%s%s(exit %d at %#llx)\n", cpu->debug, cpu->out, exit, (unsigned long long)cpu->regs.rip);
     close_cpu(cpu);
     close_vm(vm);
+}
+
+static void multiboot(const char *file, int with_map, const char *expect, int exit_value) {
+    multiboot_with(file, with_map, "one two=three", NULL, NULL, expect, exit_value);
 }
 
 int main(int argc, char **argv) {
@@ -745,5 +790,9 @@ int main(int argc, char **argv) {
     multiboot("mbinfo.elf", 0, "FAILED no memory map\n", 0x11);
     multiboot("hello.elf", 1, "ok code runs in 0xf0000-0x100000, read-only\nAll checks passed.\n", 0x10);
     multiboot("hello.elf", 0, "FAILED no multiboot memory map\n", 0x11);
+    multiboot_with("counter.elf", 1, "x lines=2", NULL, NULL, "counter 2: ", 0x10);
+    multiboot_with("counter.elf", 1, "", NULL, "q", "counter: stopped\nAll checks passed.\n", 0x10);
+    multiboot_with("counter.elf", 1, "lines=3", spoil, NULL, "1 checks FAILED\n", 0x11);
+    multiboot_with("workout.elf", 1, "", answer, NULL, "ok device memory is gone\n", 0x10);
     return failed;
 }

@@ -149,6 +149,7 @@ struct access {
     int is_port, write, size, count;
     uint64_t gpa; /* or the port */
     uint64_t data;
+    int more; /* bytes of the same access that followed */
 };
 
 /* Whether the result that was written is what this instruction makes of memory; finds the carry it began with. */
@@ -160,7 +161,6 @@ static int undo_arithmetic(struct partition *p, const struct insn *insn, struct 
     if (op < 0x40) kind = op >> 3, value = get_reg(regs, insn, insn->reg, size);
     else if (op >= 0x80 && op <= 0x83) kind = insn->reg & 7, value = insn->immediate;
     else return 1;
-    if (access->size != size) return 1;
     uint64_t results[] = {old + value, old | value, old + value, old - value, old & value, old - value, old ^ value};
     uint64_t difference = (access->data - results[kind]) & mask(size);
     if (kind != 2 && kind != 3) return difference == 0;
@@ -170,6 +170,25 @@ static int undo_arithmetic(struct partition *p, const struct insn *insn, struct 
     return 1;
 }
 
+/* CF, PF, AF, ZF, SF and OF of a comparison. */
+static uint64_t compare(uint64_t a, uint64_t b, int size) {
+    uint64_t difference = (a - b) & mask(size), sign = 1ull << (8 * size - 1);
+    return (a < b) | !__builtin_parity(difference & 0xff) << 2 | ((a ^ b ^ difference) & 0x10) | (uint64_t)!difference << 6
+        | (uint64_t)!!(difference & sign) << 7 | (uint64_t)!!((a ^ b) & (a ^ difference) & sign) << 11;
+}
+
+/* What could have been compared with this to give these flags: what was is lost, but this does the same again. */
+static uint64_t compared(uint64_t with, uint64_t flags, int size) {
+    uint64_t sign = 1ull << (8 * size - 1), high = with & ~0xffull;
+    uint64_t highs[] = {high, high - 0x100, high + 0x100, 0, sign, sign - 0x100, sign + 0x100, ~0xffull, high ^ sign};
+    for (unsigned i = 0; i < sizeof highs / sizeof *highs; i++)
+        for (unsigned low = 0; low < 0x100; low++) {
+            uint64_t value = (highs[i] | low) & mask(size);
+            if (compare(value, with, size) == (flags & 0x8d5)) return value;
+        }
+    return ~with;
+}
+
 /* Turns the registers after the instruction into those before, if the instruction did this access. */
 static int undo_store(struct partition *p, const struct insn *insn, struct state *state, const struct access *access, int under_way,
         uint64_t *gva) {
@@ -177,7 +196,8 @@ static int undo_store(struct partition *p, const struct insn *insn, struct state
     const struct kvm_sregs *sregs = &state->sregs;
     int size, bits = code_bits(sregs);
     enum effect effect = x86_store(insn, bits, &size);
-    uint64_t address, data = access->data & mask(access->size);
+    uint64_t address, old = 0, stored = 0, data = access->data & mask(access->size);
+    int tells = 0; /* whether it is known what the instruction stored */
     int string = effect == STRING_STORE || effect == STRING_MOVE;
     if (effect == NO_STORE || (size && access->size > size)) return 0;
     if (insn->lock && effect < EXCHANGE) return 0;
@@ -185,37 +205,37 @@ static int undo_store(struct partition *p, const struct insn *insn, struct state
     if (string && insn->rep && !under_way) return 0; /* KVM leaves RIP there even after the last item */
     if (!under_way) regs->rip -= insn->length;
     int whole = access->size == size;
+    /* Of a sum that crosses pages KVM may have stored the other piece already: it cannot be done again. */
+    if (effect >= EXCHANGE && !whole) return 0;
     switch (effect) {
         case STRING_STORE: case STRING_MOVE: {
             int64_t step = after.rflags & DF ? -size : size;
             advance(&regs->rdi, insn->address, -step);
             if (effect == STRING_MOVE) advance(&regs->rsi, insn->address, -step);
             if (insn->rep) advance(&regs->rcx, insn->address, 1);
-            if (effect == STRING_STORE && whole && (after.rax & mask(size)) != data) return 0;
+            stored = after.rax;
+            tells = effect == STRING_STORE;
             address = string_target(insn, regs, sregs);
             break;
         }
         case PUSH:
             address = stack_top(sregs, after.rsp);
             advance(&regs->rsp, stack_address(sregs), size);
-            if (insn->map == 0 && insn->opcode >= 0x50 && insn->opcode <= 0x57 && whole && (insn->opcode & 7) != RSP
-                    && get_reg(regs, insn, (insn->opcode & 7) | (insn->rex & 1) << 3, size) != data)
-                return 0;
+            tells = insn->map == 0 && insn->opcode >= 0x50 && insn->opcode <= 0x57 && (insn->opcode & 7) != RSP;
+            if (tells) stored = *reg(regs, (insn->opcode & 7) | (insn->rex & 1) << 3);
             break;
         case POP_TO_MEMORY:
             if (!operand(insn, &after, sregs, after.rip, &address)) return 0;
             advance(&regs->rsp, stack_address(sregs), -size);
             break;
-        case EXCHANGE:
-            if (whole) set_reg(regs, insn, insn->reg, size, data);
+        case EXCHANGE: case ADD_EXCHANGE: /* the register has what memory had */
+            if (!guest_read(p, access->gpa, &old, size) || get_reg(&after, insn, insn->reg, size) != (old & mask(size))) return 0;
+            set_reg(regs, insn, insn->reg, size, effect == EXCHANGE ? data : data - old);
             if (!operand(insn, regs, sregs, after.rip, &address)) return 0;
             break;
-        case ADD_EXCHANGE:
-            if (whole) set_reg(regs, insn, insn->reg, size, data - get_reg(&after, insn, insn->reg, size));
-            if (!operand(insn, regs, sregs, after.rip, &address)) return 0;
-            break;
-        case COMPARE_EXCHANGE: /* after a failure RAX has what memory had: anything else makes it fail again */
-            if (!(after.rflags & ZF)) set_reg(regs, insn, RAX, size, ~get_reg(&after, insn, RAX, size));
+        case COMPARE_EXCHANGE: /* after a failure RAX has what memory had */
+            if (after.rflags & ZF ? get_reg(&after, insn, insn->reg, size) != data : get_reg(&after, insn, RAX, size) != data) return 0;
+            if (!(after.rflags & ZF)) set_reg(regs, insn, RAX, size, compared(data, after.rflags, size));
             if (!operand(insn, regs, sregs, after.rip, &address)) return 0;
             break;
         case ARITHMETIC:
@@ -225,16 +245,20 @@ static int undo_store(struct partition *p, const struct insn *insn, struct state
         default: {
             int op = insn->opcode;
             if (!operand(insn, regs, sregs, after.rip, &address)) return 0;
-            if (insn->map == 0 && whole) {
-                if ((op == 0x88 || op == 0x89) && get_reg(regs, insn, insn->reg, size) != data) return 0;
-                if ((op == 0xa2 || op == 0xa3) && (regs->rax & mask(size)) != data) return 0;
-                if ((op == 0xc6 || op == 0xc7) && (insn->immediate & mask(size)) != data) return 0;
-            }
+            tells = insn->map == 0;
+            if (op == 0x88 || op == 0x89) stored = get_reg(regs, insn, insn->reg, size);
+            else if (op == 0xa2 || op == 0xa3) stored = regs->rax;
+            else if (op == 0xc6 || op == 0xc7) stored = insn->immediate;
+            else tells = 0;
         }
     }
     if (!reaches(p, sregs, address, size ? size : 512, access->gpa, gva)) return 0;
-    /* A piece of an access that crosses pages is as long as fits on the page; every other one is whole, up to 8 bytes. */
-    return !size || access->size == (size < 8 ? size : 8) || (address & (PAGE - 1)) + size > PAGE;
+    if (!size) return 1;
+    /* What exits is whole, up to 8 bytes at a time, or the piece of it on this page; pieces that exited later belong to it as well. */
+    uint64_t before = *gva - address, left = size - before, on_page = PAGE - (*gva & (PAGE - 1));
+    uint64_t piece = left < 8 ? left : 8;
+    if (access->size != (int)(piece < on_page ? piece : on_page) || (access->more && access->size + access->more != (int)left)) return 0;
+    return !tells || (stored >> 8 * before & mask(access->size)) == data;
 }
 
 static int port_size(const struct insn *insn) {
@@ -305,17 +329,20 @@ static int undo(struct partition *p, struct state *state, const struct access *a
 
 /* ---- retiring ---- */
 
-/* Ends the instruction that KVM has under way, reading zeros. */
-static void retire(struct processor *vp) {
+/* Ends the instruction that KVM has under way, reading zeros. Returns the bytes that it wrote on the way. */
+static int retire(struct processor *vp) {
     struct kvm_run *run = vp->run;
+    int written = 0;
     for (int i = 0; i < MOST_PIECES; i++) {
         if (run->exit_reason == KVM_EXIT_MMIO && !run->mmio.is_write) memset(run->mmio.data, 0, sizeof run->mmio.data);
         else if (run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_IN)
             memset((char *)run + run->io.data_offset, 0, (size_t)run->io.size * run->io.count);
         run->immediate_exit = 1;
-        if (ioctl(vp->fd, KVM_RUN, 0) < 0) return; /* EINTR: done */
-        if (run->exit_reason != KVM_EXIT_MMIO && run->exit_reason != KVM_EXIT_IO) return;
+        if (ioctl(vp->fd, KVM_RUN, 0) < 0) break; /* EINTR: done */
+        if (run->exit_reason != KVM_EXIT_MMIO && run->exit_reason != KVM_EXIT_IO) break;
+        if (run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write) written += run->mmio.len;
     }
+    return written;
 }
 
 /* Makes the processor's state this one, after retiring changed it. */
@@ -431,7 +458,7 @@ static int mmio_exit(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
     memcpy(&access.data, vp->run->mmio.data, access.size);
     if (access.write) {
         struct state after = state;
-        retire(vp);
+        access.more = retire(vp);
         if (!undo(p, &state, &access, &insn, &gva)) {
             restore(vp, &after);
             unsupported(vp, context, &after, access.gpa);

@@ -258,6 +258,7 @@ void release_view(struct view *view) {
 }
 
 static void free_range(struct range *range) {
+    free(range->pinned);
     free(range->dirty);
     free(range->populated);
     release_view(range->view);
@@ -271,7 +272,7 @@ static int part_of(const struct range *range, uint64_t gpa, uint64_t size, struc
     part->size = size;
     part->host += gpa - range->gpa;
     part->dirty = NULL;
-    part->populated = NULL;
+    part->populated = part->pinned = NULL;
     if (range->dirty) {
         if (!(part->dirty = calloc(words(size), 8))) return -1;
         for (uint64_t i = 0; i < pages; i++)
@@ -281,8 +282,22 @@ static int part_of(const struct range *range, uint64_t gpa, uint64_t size, struc
         if (!(part->populated = malloc(pages))) return free(part->dirty), -1;
         memcpy(part->populated, range->populated + first, pages);
     }
+    if (range->pinned) {
+        if (!(part->pinned = malloc(pages))) return free(part->dirty), free(part->populated), -1;
+        memcpy(part->pinned, range->pinned + first, pages);
+    }
     if (part->view) part->view->references++;
     return 0;
+}
+
+/* What is no longer mapped is no longer pinned. */
+static void unpin(struct range *range, uint64_t low, uint64_t high) {
+    for (uint64_t i = 0; range->pinned && i < range->size / PAGE; i++) {
+        uint64_t gpa = range->gpa + i * PAGE;
+        if (!range->pinned[i] || gpa < low || gpa >= high) continue;
+        munlock(range->host + i * PAGE, PAGE);
+        __atomic_fetch_sub(&live_pinned, 1, __ATOMIC_RELAXED);
+    }
 }
 
 /* Takes the range out of the ranges from i to j, whose dirty logs it saves, and puts one in its place, if given. */
@@ -316,7 +331,10 @@ static HRESULT replace(struct partition *p, int i, int j, uint64_t gpa, uint64_t
         put_in((void **)&p->ranges, &p->range_count, &p->range_room, sizeof *p->ranges, i, i + count, old, j - i);
         goto out;
     }
-    for (int k = 0; k < j - i; k++) free_range(&old[k]);
+    for (int k = 0; k < j - i; k++) {
+        unpin(&old[k], gpa, gpa + size);
+        free_range(&old[k]);
+    }
     __atomic_fetch_add(&live_ranges, count - (j - i), __ATOMIC_RELAXED);
     free(old);
     return S_OK;
@@ -359,7 +377,10 @@ HRESULT unmap_range(struct partition *p, uint64_t gpa, uint64_t size) {
 }
 
 void drop_ranges(struct partition *p) {
-    for (int i = 0; i < p->range_count; i++) free_range(&p->ranges[i]);
+    for (int i = 0; i < p->range_count; i++) {
+        unpin(&p->ranges[i], 0, ~0ull);
+        free_range(&p->ranges[i]);
+    }
     __atomic_fetch_sub(&live_ranges, p->range_count, __ATOMIC_RELAXED);
     free(p->ranges);
     free(p->slots);
@@ -406,6 +427,16 @@ int populate_touched(struct partition *p, uint64_t gpa) {
         && touched(range->host + ((gpa - range->gpa) & ~(PAGE - 1ull))) && populate_page(p, gpa) == 0;
 }
 
+static HRESULT set_pinned(struct range *range, uint64_t gpa, uint64_t size, int pinned) {
+    if (!range->pinned && !pinned) return S_OK;
+    if (!range->pinned && !(range->pinned = calloc(range->size / PAGE, 1))) return E_OUTOFMEMORY;
+    for (uint64_t i = (gpa - range->gpa) / PAGE; size; i++, size -= PAGE) {
+        __atomic_fetch_add(&live_pinned, pinned - range->pinned[i], __ATOMIC_RELAXED);
+        range->pinned[i] = pinned;
+    }
+    return S_OK;
+}
+
 static HRESULT advise_part(struct partition *p, struct range *range, uint64_t gpa, uint64_t size, WHV_ADVISE_GPA_RANGE_CODE advice) {
     uint8_t *host = range->host + (gpa - range->gpa);
     switch (advice) {
@@ -417,12 +448,10 @@ static HRESULT advise_part(struct partition *p, struct range *range, uint64_t gp
         case WHvAdviseGpaRangeCodePin:
             if (mlock(host, size) < 0) return errno == EPERM ? E_ACCESSDENIED : E_OUTOFMEMORY;
             if (populate(p, range, gpa, size) < 0) return failed();
-            p->pinned += size;
-            return S_OK;
+            return set_pinned(range, gpa, size, 1);
         default:
             munlock(host, size);
-            p->pinned -= p->pinned < size ? p->pinned : size;
-            return S_OK;
+            return set_pinned(range, gpa, size, 0);
     }
 }
 
@@ -448,6 +477,11 @@ static int guest_copy(struct partition *p, uint64_t gpa, void *buffer, size_t si
         struct range *range = range_at(p, gpa);
         if (!range) return 0;
         uint64_t left = range->gpa + range->size - gpa, part = size < left ? size : left;
+        if (range->populated) { /* to touch a page here would make it one that the host touched */
+            uint64_t on_page = PAGE - (gpa & (PAGE - 1));
+            if (part > on_page) part = on_page;
+            if (!range->populated[(gpa - range->gpa) / PAGE] && !touched(range->host + ((gpa - range->gpa) & ~(PAGE - 1ull)))) return 0;
+        }
         struct iovec here = {at, part}, there = {range->host + (gpa - range->gpa), part};
         ssize_t done = write ? process_vm_writev(getpid(), &here, 1, &there, 1, 0) : process_vm_readv(getpid(), &here, 1, &there, 1, 0);
         if (done != (ssize_t)part) return 0;

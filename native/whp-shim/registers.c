@@ -356,9 +356,9 @@ HRESULT get_registers(struct processor *vp, const WHV_REGISTER_NAME *names, uint
 HRESULT set_registers(struct processor *vp, const WHV_REGISTER_NAME *names, uint32_t count, const WHV_REGISTER_VALUE *values) {
     struct groups g;
     /* First without effect, so that a bad name changes nothing. */
+    g.vp = vp;
+    g.loaded = g.changed = 0;
     for (int apply = 0; apply < 2; apply++) {
-        g.vp = vp;
-        g.loaded = g.changed = 0;
         for (uint32_t i = 0; i < count; i++) {
             WHV_REGISTER_VALUE value;
             memcpy(&value, (const char *)values + i * sizeof value, sizeof value);

@@ -580,6 +580,221 @@ static void translation(void) {
     end(&m);
 }
 
+#ifdef _WIN32
+static void forbid(void *at, int forbidden) {
+    DWORD old;
+    VirtualProtect(at, PAGE_BYTES, forbidden ? PAGE_NOACCESS : PAGE_READWRITE, &old);
+}
+#else
+static void forbid(void *at, int forbidden) {
+    mprotect(at, PAGE_BYTES, forbidden ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+#endif
+
+/* The host takes the memory behind a mapping away. */
+static void missing_memory(void) {
+    for (int mode = LONG_MODE; mode <= LONG_MODE_USER; mode++) {
+        struct machine m = new_machine();
+        LOAD(&m, mode, 0x90, 0x8b, 0x03, 0x89, 0x03, 0xf4); /* mov eax, [rbx]; mov [rbx], eax */
+        put(&m, WHvX64RegisterRbx, 0x100004);
+        *(uint32_t *)(m.ram + 0x100004) = 42;
+        forbid(m.ram + 0x100000, 1);
+        run(&m);
+        check(is_memory(&m, READ_MAPPED, 0x100004, CODE + 1), "%s: memory that the host took away exits as mapped", mode == LONG_MODE ? "long" : "long, CPL3");
+        forbid(m.ram + 0x100000, 0);
+        run(&m);
+        check(get(&m, WHvX64RegisterRax) == 42 && get(&m, WHvX64RegisterRip) >= CODE + 5, "%s: and it goes on when it is back", mode == LONG_MODE ? "long" : "long, CPL3");
+        end(&m);
+    }
+}
+
+static void pins(void) {
+    struct machine m = new_machine();
+    WHV_MEMORY_RANGE_ENTRY entry = {0x10000, 0x4000}, nothing = {NOWHERE, 0x1000};
+    check(WHvAdviseGpaRange(m.partition, &entry, 1, WHvAdviseGpaRangeCodePin, NULL, 0) == 0, "pinned");
+    check(WHvAdviseGpaRange(m.partition, &nothing, 1, WHvAdviseGpaRangeCodePin, NULL, 0) == (HRESULT)0x80370305, "pinning nothing: range not found");
+    if (count) check(count("pinned.pages") == 4, "pages are counted");
+    must(WHvUnmapGpaRange(m.partition, 0x11000, 0x1000), "unmap");
+    entry.SizeInBytes = 0x1000;
+    must(WHvAdviseGpaRange(m.partition, &entry, 1, WHvAdviseGpaRangeCodeUnpin, NULL, 0), "unpin");
+    if (count) check(count("pinned.pages") == 2, "and no longer when unpinned or unmapped");
+    end(&m);
+    if (count) check(count("pinned.pages") == 0, "or deleted");
+}
+
+/*
+ * Random instructions, once with all memory there, and once with a page made available only when an access to it exits: both must come
+ * to the same registers and memory.
+ */
+enum { WINDOW_PAGES = 8, WINDOW = WINDOW_PAGES * PAGE_BYTES, STEPS = 40, MOST_CODE = 2048 };
+#define WINDOW_AT NOWHERE
+#define THE_END (NOWHERE + 0x100000)
+
+struct program {
+    uint8_t code[MOST_CODE];
+    int length, bits;
+};
+
+static uint64_t random_state;
+
+static uint64_t random_bits(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state * 0x2545f4914f6cdd1d;
+}
+
+static unsigned below(unsigned n) {
+    return (random_bits() >> 33) % n;
+}
+
+static void emit(struct program *p, uint64_t bytes, int count) {
+    memcpy(p->code + p->length, &bytes, count);
+    p->length += count;
+}
+
+/* A register other than RBX, which holds the window's address, and RSP. */
+static int some_register(const struct program *p) {
+    static const int free_ones[] = {0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return free_ones[below(p->bits == 64 ? 14 : 6)];
+}
+
+/* Prefixes, opcode and a ModRM for [rbx+disp32] or [ebx+disp32]. */
+static void with_operand(struct program *p, int prefix, int size, int escape, int opcode, int reg, unsigned offset) {
+    if (prefix) emit(p, prefix, 1);
+    if (size == 2) emit(p, 0x66, 1);
+    if (p->bits == 64) emit(p, 0x40 | (size == 8) << 3 | (reg >> 3) << 2, 1);
+    if (escape) emit(p, 0x0f, 1);
+    emit(p, opcode, 1);
+    emit(p, 0x83 | (reg & 7) << 3, 1);
+    emit(p, offset, 4);
+}
+
+static void load_address(struct program *p, int reg, unsigned offset) {
+    if (p->bits == 64) emit(p, 0x48, 1);
+    emit(p, 0xb8 | reg, 1);
+    emit(p, WINDOW_AT + offset, p->bits / 8);
+}
+
+static struct program random_program(int bits) {
+    struct program p = {.length = 0, .bits = bits};
+    for (int i = 0; i < STEPS; i++) {
+        int size = 1 << below(bits == 64 ? 4 : 3), wide = size > 1, reg = some_register(&p), immediate = size == 8 ? 4 : size;
+        if (bits == 32 && size == 1) reg = (int[]){0, 1, 2, 4, 5, 6}[below(6)]; /* without BL and BH */
+        unsigned offset = below(WINDOW - 64), whole = offset & ~(size - 1u);
+        switch (below(17)) {
+            case 0: case 1: with_operand(&p, 0, size, 0, 0x88 | wide, reg, offset); break;
+            case 2: case 3: with_operand(&p, 0, size, 0, 0x8a | wide, reg, offset); break;
+            case 4: with_operand(&p, 0, size, 0, 0xc6 | wide, 0, offset); emit(&p, random_bits(), immediate); break;
+            case 5: case 6: with_operand(&p, 0, size, 0, below(8) << 3 | wide, reg, whole); break;
+            case 7: with_operand(&p, 0, size, 0, below(8) << 3 | 2 | wide, reg, offset); break;
+            case 8: with_operand(&p, 0, size, 0, 0x80 | wide, below(8), whole); emit(&p, random_bits(), immediate); break;
+            case 9: with_operand(&p, 0, size, 0, 0xfe | wide, below(2), whole); break;
+            case 10: with_operand(&p, 0, size, 0, 0xf6 | wide, 2 + below(2), whole); break;
+            case 11: with_operand(&p, 0, size, 0, 0x86 | wide, reg, whole); break;
+            case 12: with_operand(&p, 0xf0, size, 1, 0xc0 | wide, reg, whole); break;
+            case 13: with_operand(&p, below(2) ? 0xf0 : 0, size, 1, 0xb0 | wide, reg, whole); break;
+            case 14: with_operand(&p, 0, 1, 1, 0x90 | below(16), 0, offset); break;
+            case 15: { /* a string instruction of a few items, forward or backward */
+                static const int operations[] = {0xa4, 0xaa, 0xac};
+                int operation = operations[below(3)] | wide, backward = below(4) == 0;
+                load_address(&p, 6, 64 + below(WINDOW - 256));
+                load_address(&p, 7, 64 + below(WINDOW - 256));
+                emit(&p, 0xb9, 1); /* mov ecx */
+                emit(&p, 1 + below(5), 4);
+                if (backward) emit(&p, 0xfd, 1);
+                if (below(3)) emit(&p, 0xf3, 1);
+                if (size == 2) emit(&p, 0x66, 1);
+                if (size == 8) emit(&p, 0x48, 1);
+                emit(&p, operation, 1);
+                if (backward) emit(&p, 0xfc, 1);
+                break;
+            }
+            default: /* a stack in the window */
+                load_address(&p, 4, 64 + below(WINDOW - 256));
+                emit(&p, 0x50 | below(8), 1);
+                with_operand(&p, 0, 4, 0, 0xff, 6, offset); /* push [rbx+offset] */
+                with_operand(&p, 0, 4, 0, 0x8f, 0, below(WINDOW - 64)); /* pop [rbx+offset] */
+                emit(&p, 0x5d, 1);
+        }
+    }
+    emit(&p, 0xa2, 1); /* mov [end], al */
+    emit(&p, THE_END, bits / 8);
+    return p;
+}
+
+/* Runs the program to its end; returns how often it exited, or -1. pages: 0 for all there, 1 for none, 2 for read-only ones. */
+static int run_random(const struct program *p, enum mode mode, int pages, uint8_t *window, uint64_t *registers, uint64_t seed) {
+    struct machine m = new_machine();
+    load(&m, mode, p->code, p->length);
+    random_state = seed;
+    for (int i = 0; i < WINDOW / 8; i++) ((uint64_t *)window)[i] = random_bits();
+    for (int i = 0; i < 16; i++) put(&m, WHvX64RegisterRax + i, random_bits() & (p->bits == 64 ? ~0ull : i < 8 ? 0xffffffff : 0));
+    put(&m, WHvX64RegisterRbx, WINDOW_AT);
+    put(&m, WHvX64RegisterRsp, WINDOW_AT + 128);
+    if (pages != 1) must(WHvMapGpaRange(m.partition, window, WINDOW_AT, WINDOW, pages ? RX : RWX), "map");
+    int exits = 0;
+    for (; exits < 10000; exits++) {
+        run(&m);
+        uint64_t gpa = m.exit.MemoryAccess.Gpa;
+        unsigned info = m.exit.MemoryAccess.AccessInfo.AsUINT32 & 7;
+        if (m.exit.ExitReason != WHvRunVpExitReasonMemoryAccess) {
+            printf("  exit 0x%x at 0x%llx: ", m.exit.ExitReason, (unsigned long long)m.exit.VpContext.Rip);
+            for (int i = 0; i < 12; i++) printf("%02x ", p->code[m.exit.VpContext.Rip - CODE + i]);
+            printf("\n");
+            exits = -1;
+            break;
+        }
+        if (gpa == THE_END) break;
+        if (gpa < WINDOW_AT || gpa >= WINDOW_AT + WINDOW || (pages == 2 && info != WRITE_MAPPED)) {
+            printf("  gpa 0x%llx info %u at 0x%llx\n", (unsigned long long)gpa, info, (unsigned long long)m.exit.VpContext.Rip);
+            exits = -1;
+            break;
+        }
+        gpa &= ~(PAGE_BYTES - 1ull);
+        must(WHvMapGpaRange(m.partition, window + (gpa - WINDOW_AT), gpa, PAGE_BYTES, RWX), "map a page");
+    }
+    for (int i = 0; i < 18; i++) registers[i] = get(&m, WHvX64RegisterRax + i);
+    end(&m);
+    return exits;
+}
+
+static void random_instructions(void) {
+    static uint8_t *windows[3];
+    uint64_t registers[3][18], seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : 0x9e3779b97f4a7c15;
+    int rounds = getenv("ROUNDS") ? atoi(getenv("ROUNDS")) : 60;
+    for (int i = 0; i < 3; i++) windows[i] = memory(WINDOW);
+    for (int mode = PROTECTED; mode <= LONG_MODE_USER; mode++) {
+        int good = 0, total = 0;
+        for (int round = 0; round < rounds; round++) {
+            random_state = seed + round;
+            for (int i = 0; i < 8; i++) random_bits();
+            struct program p = random_program(mode == PROTECTED ? 32 : 64);
+            int same = 1;
+            for (int pages = 0; pages < 3; pages++) {
+                int exits = run_random(&p, mode, pages, windows[pages], registers[pages], seed + round);
+                if (exits < 0) same = 0;
+                else total += exits;
+                if (!pages) continue;
+                for (int i = 0; i < 18; i++)
+                    if (registers[0][i] != registers[pages][i]) {
+                        printf("  register 0x%x: 0x%llx instead of 0x%llx\n", i, (unsigned long long)registers[pages][i], (unsigned long long)registers[0][i]);
+                        same = 0;
+                    }
+                if (memcmp(windows[0], windows[pages], WINDOW)) {
+                    printf("  memory\n");
+                    same = 0;
+                }
+            }
+            if (!same) printf("  with SEED=0x%llx\n", (unsigned long long)(seed + round));
+            good += same;
+        }
+        check(good == rounds, "%d of %d random programs end the same when pages come on demand, %s, %d exits", good, rounds,
+            mode == PROTECTED ? "protected" : mode == LONG_MODE ? "long" : "long, CPL3", total);
+    }
+    for (int i = 0; i < 3; i++) free_memory(windows[i], WINDOW);
+}
+
 /* ---- the shim's switches ---- */
 
 static int maps_over(void) {
@@ -621,6 +836,11 @@ static void modes(void) {
 
     set("lazy", 1);
     m = new_machine();
+    LOAD(&m, PROTECTED, 0xb8, 0x00, 0x00, 0x18, 0x00, 0xff, 0xe0); /* jmp eax to 1.5 MiB */
+    run(&m);
+    check(is_memory(&m, 2, 0x180000, 0x180000), "lazy=1: running into a page that nobody touched exits as mapped");
+    m.ram[0x180000] = 0xf4;
+    check(run(&m) == WHvRunVpExitReasonX64Halt, "and no longer when the host touched it");
     LOAD(&m, PROTECTED, 0xa1, 0x00, 0x00, 0x10, 0x00, 0xa3, 0x00, 0x10, 0x10, 0x00, 0xf4); /* eax = [1 MiB]; [1 MiB + 4 KiB] = eax */
     run(&m);
     check(is_memory(&m, READ_MAPPED, 0x100000, CODE), "lazy=1: a page that nobody touched exits as mapped");
@@ -666,6 +886,11 @@ static void modes(void) {
     set("hypervisor.present", 1);
 
     m = new_machine();
+    set("lazy", 1);
+    fail("WHvMapGpaRange", 1, (HRESULT)0x8007000e);
+    set("*", 0);
+    check(count("lazy") == 0 && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0
+            && WHvUnmapGpaRange(m.partition, NOWHERE, PAGE_BYTES) == 0, "all switches and faults are put back");
     fail("WHvMapGpaRange", 2, (HRESULT)0x8007000e);
     check(WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == 0
             && WHvMapGpaRange(m.partition, m.ram, NOWHERE, PAGE_BYTES, RWX) == (HRESULT)0x8007000e
@@ -789,6 +1014,9 @@ int main(void) {
     registers();
     interrupts();
     translation();
+    pins();
+    missing_memory();
+    random_instructions();
     if (set) modes();
     remote();
     if (count) check(count("partitions") == 0 && count("mappings") == 0 && count("processors") == 0 && count("views") == 0, "nothing is left");

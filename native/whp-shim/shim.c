@@ -43,7 +43,7 @@ struct switches switches = {
 #undef X
 };
 
-int64_t live_views, live_ranges;
+int64_t live_views, live_ranges, live_pinned;
 static int64_t live_partitions, live_processors;
 
 static pthread_mutex_t global = PTHREAD_MUTEX_INITIALIZER; /* of the list, the faults and the claims */
@@ -83,6 +83,7 @@ static int *switch_named(const char *name) {
 __attribute__((constructor)) static void read_environment(void) {
     const char *text;
 #define X(field, name, variable, value) \
+    switches.field = value; \
     if ((text = getenv(variable)) && *text) switches.field = atoi(text);
     SWITCHES(X)
 #undef X
@@ -90,6 +91,13 @@ __attribute__((constructor)) static void read_environment(void) {
 
 HRESULT WINAPI WHvShimSet(const char *name, int value) {
     int *at = name ? switch_named(name) : NULL;
+    if (name && !strcmp(name, "*")) {
+        read_environment();
+        pthread_mutex_lock(&global);
+        for (int i = 0; i < FUNCTION_COUNT; i++) functions[i].fail_in = 0;
+        pthread_mutex_unlock(&global);
+        return S_OK;
+    }
     if (!at) return E_INVALIDARG;
     __atomic_store_n(at, value, __ATOMIC_SEQ_CST);
     return S_OK;
@@ -110,7 +118,8 @@ HRESULT WINAPI WHvShimFail(const char *function, int n, HRESULT result) {
 
 int64_t WINAPI WHvShimCount(const char *name) {
     static const struct { const char *name; int64_t *value; } others[] = {{"partitions", &live_partitions},
-        {"processors", &live_processors}, {"mappings", &live_ranges}, {"views", &live_views}};
+        {"processors", &live_processors}, {"mappings", &live_ranges}, {"views", &live_views},
+        {"pinned.pages", &live_pinned}};
     if (!name) return -1;
     for (int i = 0; i < FUNCTION_COUNT; i++)
         if (!strcmp(name, functions[i].name)) return __atomic_load_n(&functions[i].calls, __ATOMIC_RELAXED);

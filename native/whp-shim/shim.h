@@ -66,6 +66,7 @@ struct range {
     uint32_t flags;
     uint64_t *dirty;    /* bit a page, if tracked: what was taken out of KVM's log and not yet asked for */
     uint8_t *populated; /* byte a page, if population is lazy; NULL when all of it is there */
+    uint8_t *pinned;    /* byte a page, or NULL */
     struct view *view;
 };
 
@@ -106,8 +107,7 @@ struct partition {
     int slot_count, slot_room;
     uint8_t *slot_ids;
     uint32_t next_slot_id;
-    uint64_t pinned; /* bytes */
-    int owner;       /* the process whose place as the one mapped partition it takes, or 0 */
+    int owner; /* the process whose place as the one mapped partition it takes, or 0 */
     struct processor processors[MOST_PROCESSORS];
     uint32_t processor_count;
     uint64_t extended_exits, exception_bitmap, msr_bitmap;
@@ -126,7 +126,7 @@ struct kvm_system *kvm_system(void); /* NULL if there is no usable /dev/kvm */
 int kvm_call(int fd, unsigned long request, void *argument); /* repeats what a signal interrupted */
 int physical_bits(void);
 void kick(struct processor *processor); /* partition locked */
-extern int64_t live_views, live_ranges;
+extern int64_t live_views, live_ranges, live_pinned; /* pinned: pages */
 
 /* memory.c: all with the partition locked, those that change anything with both locks */
 HRESULT map_range(struct partition *p, uint8_t *host, uint64_t gpa, uint64_t size, uint32_t flags, struct view *view);

@@ -225,6 +225,41 @@ public enum GuestProgram {
     HELLO(Mode.MULTIBOOT),
 
     /**
+     * The guest to be moved while it runs: counts laps in which it fills and checks its registers, its stack and a range of memory,
+     * and prints a line a second, by the real time clock, with the laps done and whether anything was wrong ({@code FAILED} then, and
+     * at no other time). Integer instructions alone, no interrupts.
+     *
+     * <p>With {@code lines=N} on its command line it ends by the exit port after N lines, with {@link #SUCCESS} if no check failed
+     * and {@link #FAILURE} otherwise; a byte on the serial port ends it too; else it counts for ever. Uses 0x200000-0x204000 beside
+     * its image.
+     *
+     * <p>Ports: serial 0x3f8 to 0x3fd, CMOS 0x70 and 0x71, exit 0xf4.
+     */
+    COUNTER(Mode.MULTIBOOT),
+
+    /**
+     * The guest that works with its monitor: changes the visibility of the PAM segments as {@link #HELLO} does, asks for device
+     * memory, for another place for it, and for taking it out, and asks to be moved to another hypervisor; while it waits it counts
+     * laps as {@link #COUNTER} does. Each check is a line that starts with {@code ok } or {@code FAILED }. Ends by the exit port with
+     * {@link #SUCCESS} when no check failed and {@link #FAILURE} otherwise.
+     *
+     * <p>It asks by a mailbox of 32-bit words at {@link #MAILBOX}: +0 the step it is at, +4 the last step that the monitor has done,
+     * +8 the result of that, 0 when it did it (the guest passes over what else it would check), written before +4. The steps:
+     *
+     * <ol>
+     *   <li>a page of device memory at {@link #FIRST_PLACE}, whose first word is {@link #GREETING};
+     *   <li>the guest has written the complement of that word behind it: the same device memory at {@link #SECOND_PLACE};
+     *   <li>the device memory out of the guest;
+     *   <li>the guest to another hypervisor.
+     * </ol>
+     *
+     * After a minute without an answer it goes on without. Uses 0x200000-0x204000 beside mailbox and image.
+     *
+     * <p>Ports: serial 0x3f8 to 0x3fd, PCI configuration 0xcf8 and 0xcfc to 0xcff, CMOS 0x70 and 0x71, exit 0xf4.
+     */
+    WORKOUT(Mode.MULTIBOOT),
+
+    /**
      * Prints over serial what its loader told it (flags, command line, loader name, memory sizes, memory map) and ends by the exit
      * port: {@link #SUCCESS}, or {@link #FAILURE} when the loader's magic number or the memory map is missing.
      *
@@ -267,6 +302,18 @@ public enum GuestProgram {
 
     /** What is written to {@link #EXIT_PORT} when not: exit status 35. */
     public static final int FAILURE = 0x11;
+
+    /** The GPA of the mailbox of {@link #WORKOUT}. */
+    public static final long MAILBOX = 0x80000;
+
+    /** Where {@link #WORKOUT} wants its device memory first. */
+    public static final long FIRST_PLACE = 0xd0000000L;
+
+    /** Where it wants it then. */
+    public static final long SECOND_PLACE = 0xd0100000L;
+
+    /** What it wants to find in it. */
+    public static final int GREETING = 0x6d62d001;
 
     /** What {@link #REAL_PRINT} prints. */
     public static final String REAL_PRINT_TEXT = "Hello from real mode.\n";

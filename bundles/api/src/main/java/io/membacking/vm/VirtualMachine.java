@@ -121,11 +121,7 @@ public interface VirtualMachine extends AutoCloseable {
      *     parked, being moved or waiting: edges do not add up, so give it again later
      * @throws BackendException if the partition has no interrupt controllers or no such line
      */
-    default boolean pulseInterruptLine(int line) throws BackendException {
-        setInterruptLine(line, true);
-        setInterruptLine(line, false);
-        return true;
-    }
+    boolean pulseInterruptLine(int line) throws BackendException;
 
     /** Ends the run, detaches and closes the partition; the memory stays. Cannot fail; closing twice does nothing. */
     @Override

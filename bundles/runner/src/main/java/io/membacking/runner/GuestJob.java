@@ -104,7 +104,8 @@ final class GuestJob {
     private static RunFailure noBackend(Machine machine, List<BackendInfo> backends) {
         if (backends.isEmpty()) {
             return new RunFailure(
-                    ExitStatus.NO_HYPERVISOR, "no hypervisor backend is installed; add one, for example partition-kvm");
+                    ExitStatus.NO_HYPERVISOR,
+                    "no hypervisor backend is installed; add one, for example partition-kvm or partition-whp");
         }
         for (BackendInfo backend : backends) {
             Availability availability = backend.availability();

@@ -79,6 +79,11 @@ final class RealHost implements AutoCloseable {
         PlainBackends.arrive(virtualMachines, kvm);
     }
 
+    /** Beside KVM comes another of the same kind. */
+    void anotherKvmArrives() {
+        PlainBackends.arrive(virtualMachines, part(new KvmBackend()), 2);
+    }
+
     /** In place of KVM comes the same without interrupt controllers. */
     void kvmLosesItsInterruptControllers() {
         kvmDeparts();

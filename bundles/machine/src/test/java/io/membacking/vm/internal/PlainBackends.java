@@ -8,7 +8,11 @@ public final class PlainBackends {
     private PlainBackends() {}
 
     public static void arrive(VirtualMachineRegistry registry, PartitionBackend backend) {
-        registry.backendArrived(new Backends.Installed(backend, backend.name(), "test", 0, 1, Map.of()));
+        arrive(registry, backend, 1);
+    }
+
+    public static void arrive(VirtualMachineRegistry registry, PartitionBackend backend, long serviceId) {
+        registry.backendArrived(new Backends.Installed(backend, backend.name(), "test", 0, serviceId, Map.of()));
     }
 
     public static void depart(VirtualMachineRegistry registry) {

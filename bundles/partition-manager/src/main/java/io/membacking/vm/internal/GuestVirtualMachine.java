@@ -638,6 +638,11 @@ final class GuestVirtualMachine implements VirtualMachine {
         lines.set(line, raised);
     }
 
+    @Override
+    public boolean pulseInterruptLine(int line) throws BackendException {
+        return lines.pulse(line);
+    }
+
     /** Takes up a backend if one will have it and it has none, or moves to a better one where that is the policy. */
     void backendArrived() {
         lifecycle.lock();

@@ -37,6 +37,23 @@ final class InterruptLines {
         }
     }
 
+    /** @return whether the edge was taken; one that comes between two partitions is not, and is its giver's to keep */
+    synchronized boolean pulse(int line) throws BackendException {
+        Partition current = partition;
+        if (current == null) {
+            return false;
+        }
+        try {
+            return current.pulseInterruptLine(line);
+        } catch (IllegalStateException e) {
+            // Its backend departed meanwhile.
+            if (!current.isClosed()) {
+                throw e;
+            }
+            return false;
+        }
+    }
+
     /** The lines that are raised now. What changes from here on is kept for the next partition. */
     synchronized BitSet save() {
         partition = null;

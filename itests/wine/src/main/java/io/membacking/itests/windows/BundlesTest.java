@@ -11,6 +11,8 @@ import io.membacking.host.HostMemory;
 import io.membacking.itests.support.Conditions;
 import io.membacking.itests.support.Container;
 import io.membacking.memory.GuestMemoryManager;
+import io.membacking.memory.GuestMemoryManagers;
+import io.membacking.memory.MemoryLayout;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.vm.VirtualMachine;
 import java.time.Duration;
@@ -80,9 +82,9 @@ class BundlesTest {
         host.start();
         container.awaitComplete();
         try (GuestMemoryManager again = container
-                .await(io.membacking.memory.GuestMemoryManagers.class)
+                .await(GuestMemoryManagers.class)
                 .builder("again")
-                .layout(io.membacking.memory.MemoryLayout.flat(GuestRig.MIB))
+                .layout(MemoryLayout.flat(GuestMemories.MIB))
                 .build()) {
             again.memory().writeLong(0, 1);
             assertEquals(1, again.memory().readLong(0));

@@ -2,17 +2,13 @@ package io.membacking.itests.windows;
 
 import io.membacking.error.MembackingException;
 import io.membacking.guests.GuestProgram;
-import io.membacking.host.Backing;
 import io.membacking.memory.GuestMemoryManager;
-import io.membacking.memory.GuestMemoryManagers;
-import io.membacking.memory.MemoryLayout;
 import io.membacking.partition.Exit;
 import io.membacking.partition.ProcessorState;
 import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.ProcessorState.Segment;
 import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.ProcessorState.Table;
-import io.membacking.range.MemoryRange;
 import io.membacking.vm.ExitHandler;
 import io.membacking.vm.Outcome;
 import io.membacking.vm.Run;
@@ -21,17 +17,12 @@ import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VirtualMachines;
 import io.membacking.vm.VmRequest;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReference;
 
 /** Makes guests of our own programs through the services of the container, and ends them when closed. For one thread. */
 final class GuestRig {
-    static final long MIB = 1 << 20;
-    /** A RAM region of its own with x86 legacy support. */
-    static final MemoryRange SEGMENT = new MemoryRange(0xc0000, 0xc4000);
     /** Nothing is mapped here: a program of privilege level 3 ends by writing to it. */
     static final long END = 0xd000_0000L;
 
@@ -39,24 +30,15 @@ final class GuestRig {
     /** Page tables: one that maps the first 4 GiB to themselves in 2 MiB pages. */
     private static final long PAGE_TABLES = 0x1000;
 
-    final GuestMemoryManagers memories = InContainer.container().await(GuestMemoryManagers.class);
+    final GuestMemories guests = new GuestMemories();
     private final VirtualMachines machines = InContainer.requireHypervisor();
-    private final Deque<AutoCloseable> made = new ArrayDeque<>();
 
     GuestMemoryManager memory(String guest) throws MembackingException {
-        return keep(memories.builder(guest)
-                .layout(MemoryLayout.flat(16 * MIB))
-                .x86LegacySupport(true)
-                .build());
-    }
-
-    <T extends AutoCloseable> T keep(T closed) {
-        made.push(closed);
-        return closed;
+        return guests.memory(guest);
     }
 
     VirtualMachine vm(String name, GuestMemoryManager memory, int processors, int vtl) {
-        return keep(machines.create(new VmRequest(name, memory, processors, false, vtl, Optional.empty())));
+        return guests.keep(machines.create(new VmRequest(name, memory, processors, false, vtl, Optional.empty())));
     }
 
     /** One processor that will start the program. */
@@ -128,23 +110,8 @@ final class GuestRig {
         return run.await(LONG).orElseThrow(() -> new AssertionError("the guest did not end"));
     }
 
-    static Backing filled(GuestMemoryManager memory, String name, long size, long value) throws Exception {
-        Backing backing = memory.allocate(name, size);
-        byte[] word = new byte[8];
-        for (int i = 0; i < 8; i++) {
-            word[i] = (byte) (value >>> (8 * i));
-        }
-        for (long at = 0; at < size; at += 8) {
-            backing.write(at, word, 0, 8);
-        }
-        return backing;
-    }
-
     void close() throws Exception {
-        for (AutoCloseable one : made) {
-            one.close();
-        }
-        made.clear();
+        guests.close();
     }
 
     /** Stops a run at the write to {@link #END} and keeps what was written. */

@@ -1,7 +1,8 @@
 package io.membacking.itests.windows;
 
+import static io.membacking.itests.windows.GuestMemories.OTHER_SEGMENT;
+import static io.membacking.itests.windows.GuestMemories.SEGMENT;
 import static io.membacking.itests.windows.GuestRig.END;
-import static io.membacking.itests.windows.GuestRig.SEGMENT;
 import static io.membacking.itests.windows.GuestRig.await;
 import static io.membacking.itests.windows.GuestRig.registers;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -173,18 +174,19 @@ class GuestsTest {
     @Test
     void replacingMappingsUnderRunningProcessorShowsTheOldOrTheNew() throws Exception {
         GuestMemoryManager memory = rig.memory("replace");
-        MemoryRange pages = MemoryRange.ofLength(0, 4 * MemoryRange.PAGE_SIZE);
-        Backing first = GuestRig.filled(memory, "first", pages.length(), 0x1111);
-        Backing second = GuestRig.filled(memory, "second", pages.length(), 0x2222);
+        long page = rig.guests.page();
+        MemoryRange pages = MemoryRange.ofLength(0, 4 * page);
+        Backing first = GuestMemories.filled(memory, "first", pages.length(), 0x1111);
+        Backing second = GuestMemories.filled(memory, "second", pages.length(), 0x2222);
         DeviceMemory device = memory.createDeviceMemory("device", pages.length());
         device.mappings().map(pages, first, 0, true);
         memory.setVisibility(SEGMENT, RamVisibility.UNMAPPED);
         device.control().place(SEGMENT.start(), true);
-        VirtualMachine vm = reader(memory, SEGMENT.start() + 0x1008, 0x1111, 0x2222);
+        VirtualMachine vm = reader(memory, SEGMENT.start() + page + 8, 0x1111, 0x2222);
         Run run = startReader(vm, new AtomicInteger());
         for (int i = 0; i < CHANGES; i++) {
             device.mappings().map(pages, second, 0, true);
-            device.mappings().map(new MemoryRange(0x1000, 0x3000), first, 0x1000, true);
+            device.mappings().map(new MemoryRange(page, 3 * page), first, page, true);
             device.mappings().map(pages, first, 0, true);
         }
         Reads reads = stopReader(vm, run);
@@ -196,23 +198,22 @@ class GuestsTest {
     @Test
     void movingDeviceMemoryUnderRunningProcessorIsAllOrNothing() throws Exception {
         GuestMemoryManager memory = rig.memory("move");
-        MemoryRange other = new MemoryRange(0xd0000, 0xd4000);
         memory.changeVisibility("make room")
                 .set(SEGMENT, RamVisibility.UNMAPPED)
-                .set(other, RamVisibility.UNMAPPED)
+                .set(OTHER_SEGMENT, RamVisibility.UNMAPPED)
                 .commit();
         DeviceMemory device = memory.createDeviceMemory("device", SEGMENT.length());
         device.mappings()
                 .map(
                         MemoryRange.ofLength(0, SEGMENT.length()),
-                        GuestRig.filled(memory, "bytes", 0x4000, OURS),
+                        GuestMemories.filled(memory, "bytes", SEGMENT.length(), OURS),
                         0,
                         true);
         device.control().place(SEGMENT.start(), true);
         VirtualMachine vm = reader(memory, SEGMENT.start(), OURS, ALL_ONES);
         Run run = startReader(vm, new AtomicInteger());
         for (int i = 0; i < CHANGES; i++) {
-            device.control().place(other.start(), true);
+            device.control().place(OTHER_SEGMENT.start(), true);
             device.control().place(SEGMENT.start(), true);
         }
         Reads reads = stopReader(vm, run);
@@ -243,9 +244,10 @@ class GuestsTest {
     @Test
     void secondTrustLevelSeesTheMemoryAtItsAliasOffsetBesideTheFirst() throws Exception {
         long alias = 1L << 30;
-        GuestMemoryManager memory = rig.keep(rig.memories
+        GuestMemoryManager memory = rig.guests.keep(rig.guests
+                .managers
                 .builder("vtl2")
-                .layout(MemoryLayout.flat(16 * GuestRig.MIB))
+                .layout(MemoryLayout.flat(16 * GuestMemories.MIB))
                 .aliasMapOffset(alias)
                 .build());
         GuestProgram program = GuestProgram.USER_PEEKPOKE;

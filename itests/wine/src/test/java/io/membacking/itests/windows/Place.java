@@ -18,7 +18,7 @@ final class Place {
             System.getProperty("os.name", "").toLowerCase(Locale.ROOT).startsWith("windows");
     static final Path TARGET = Path.of("target").toAbsolutePath();
     static final Path PROJECT = Path.of("../..").toAbsolutePath().normalize();
-    static final Path SHIM = PROJECT.resolve("native/whp-shim/target/wine");
+    static final Path SHIM = PROJECT.resolve("native/target/whp-shim/wine");
 
     private Place() {}
 

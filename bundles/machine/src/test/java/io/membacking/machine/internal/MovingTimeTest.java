@@ -1,0 +1,136 @@
+package io.membacking.machine.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.membacking.access.GuestMemory;
+import io.membacking.guests.GuestProgram;
+import io.membacking.machine.BootSource;
+import io.membacking.machine.BootSource.Mode;
+import io.membacking.machine.Machine;
+import io.membacking.machine.MachineConfig;
+import io.membacking.vm.MoveResult;
+import io.membacking.vm.Run;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/**
+ * The time of guests that are moved between two KVMs while they run. {@code -Dmembacking.moves=1000} sets how often; the default
+ * keeps a build short.
+ */
+@Timeout(600)
+final class MovingTimeTest {
+    private static final int MOVES = Integer.getInteger("membacking.moves", 50);
+    private static final long NANOS = 1_000_000_000;
+    private static final int STATUS = 0x9000;
+
+    /** Ticks since midnight in the BIOS data area. */
+    private static final int BIOS_TICKS = 0x46c;
+
+    private RealHost host;
+
+    @BeforeEach
+    void openHost() {
+        host = new RealHost();
+        host.anotherKvmArrives();
+    }
+
+    @AfterEach
+    void closeHost() {
+        host.close();
+    }
+
+    @Test
+    void aThousandTicksASecondStayAThousandHoweverOftenTheGuestIsMoved() throws Exception {
+        int count = 1193;
+        BootSource boot = new BootSource.Flat("ticks", GuestProgram.REAL_TICKS.bytes(), 0x8000, Mode.REAL);
+        Machine machine = host.machines()
+                .create(MachineConfig.of("ticks", boot).withMemory(16 << 20).withInterruptControllers(true));
+        GuestMemory memory = machine.memory().memory();
+        memory.writeShort(STATUS + 10, (short) count);
+        Run run = machine.start();
+        Pit timer = ((PcMachine) machine).timer();
+        until(() -> memory.readInt(STATUS) > 0, run);
+        long before = leastDelay(memory, run, count);
+        for (int i = 0; i < MOVES; i++) {
+            move(machine);
+            long ticks = Integer.toUnsignedLong(memory.readInt(STATUS));
+            assertTrue(ticks <= timer.ticks(), "a tick too many");
+            until(() -> Integer.toUnsignedLong(memory.readInt(STATUS)) > ticks, run);
+        }
+        long due = timer.ticks();
+        until(() -> Integer.toUnsignedLong(memory.readInt(STATUS)) >= due, run);
+        assertTrue(Integer.toUnsignedLong(memory.readInt(STATUS)) <= timer.ticks(), "a tick too many");
+        long drift = leastDelay(memory, run, count) - before;
+        assertTrue(
+                Math.abs(drift) <= count * NANOS / Pit.FREQUENCY,
+                () -> "drifted by " + drift + " ns in " + MOVES + " moves");
+        assertEquals(0, memory.readInt(STATUS + 4), "registers or stack were wrong");
+        assertEquals(MOVES, machine.vm().moves());
+        System.out.println("moved " + MOVES + " times in " + Integer.toUnsignedLong(memory.readInt(STATUS))
+                + " ticks of 1 ms; drift " + drift + " ns");
+        run.stop(0, "seen enough");
+        assertTrue(run.await(Duration.ofSeconds(10)).isPresent());
+    }
+
+    @Test
+    void theTimeOfDayOfSeaBiosGoesOnAsItShould() throws Exception {
+        byte[] image = RealHost.seabios();
+        ByteArrayOutputStream debug = new ByteArrayOutputStream();
+        Machine machine = host.machines()
+                .create(MachineConfig.of("seabios", new BootSource.Firmware("bios-256k.bin", image))
+                        .withOutput(OutputStream.nullOutputStream(), debug));
+        Run run = machine.start();
+        until(() -> debug.toString(StandardCharsets.ISO_8859_1).contains("No bootable device."), run);
+        GuestMemory memory = machine.memory().memory();
+        Pit timer = ((PcMachine) machine).timer();
+        // What it missed before it enabled interrupts is not what is measured.
+        until(() -> timer.owed() == 0, run);
+        long offset = memory.readInt(BIOS_TICKS) - timer.ticks();
+        for (int i = 0; i < MOVES; i++) {
+            move(machine);
+        }
+        long due = timer.ticks() + 18;
+        until(() -> memory.readInt(BIOS_TICKS) - offset >= due, run);
+        assertTrue(Math.abs(memory.readInt(BIOS_TICKS) - offset - timer.ticks()) <= 1);
+        run.stop(0, "seen enough");
+        assertTrue(run.await(Duration.ofSeconds(10)).isPresent());
+    }
+
+    /**
+     * By how much the guest's ticks come after host time, but for a constant: the least of many, because a busy host delays
+     * single ones.
+     */
+    private static long leastDelay(GuestMemory memory, Run run, int count) {
+        long least = Long.MAX_VALUE;
+        for (int i = 0; i < 100; i++) {
+            int ticks = memory.readInt(STATUS);
+            until(() -> memory.readInt(STATUS) != ticks, run);
+            long now = System.nanoTime();
+            long guest = Integer.toUnsignedLong(memory.readInt(STATUS)) * count * NANOS / Pit.FREQUENCY;
+            least = Math.min(least, now - guest);
+        }
+        return least;
+    }
+
+    private static void move(Machine machine) throws Exception {
+        MoveResult result = machine.vm().move("").toCompletableFuture().get(60, TimeUnit.SECONDS);
+        assertEquals(MoveResult.Kind.MOVED, result.kind(), result.reason());
+    }
+
+    private static void until(BooleanSupplier condition, Run run) {
+        while (!condition.getAsBoolean()) {
+            assertTrue(run.result().isEmpty(), () -> run.result().toString());
+            LockSupport.parkNanos(20_000);
+        }
+    }
+}
