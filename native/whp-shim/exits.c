@@ -37,6 +37,12 @@ static void take_state(struct processor *vp, struct state *state) {
     state->events = vp->run->s.regs.events;
 }
 
+static void set_general(struct processor *vp, struct kvm_regs *regs) {
+    kvm_call(vp->fd, KVM_SET_REGS, regs);
+    vp->run->s.regs.regs = *regs;
+    vp->fresh |= REGS;
+}
+
 /* ---- registers by number ---- */
 
 static __u64 *reg(struct kvm_regs *regs, int number) {
@@ -348,9 +354,15 @@ static int retire(struct processor *vp) {
 /* Makes the processor's state this one, after retiring changed it. */
 static void restore(struct processor *vp, struct state *state) {
     struct kvm_sync_regs *now = &vp->run->s.regs;
-    kvm_call(vp->fd, KVM_SET_REGS, &state->regs);
-    if (memcmp(&now->sregs, &state->sregs, sizeof state->sregs)) kvm_call(vp->fd, KVM_SET_SREGS, &state->sregs);
-    if (memcmp(&now->events, &state->events, sizeof state->events)) kvm_call(vp->fd, KVM_SET_VCPU_EVENTS, &state->events);
+    set_general(vp, &state->regs);
+    if (memcmp(&now->sregs, &state->sregs, sizeof state->sregs)) {
+        vp->fresh &= ~SREGS;
+        kvm_call(vp->fd, KVM_SET_SREGS, &state->sregs);
+    }
+    if (memcmp(&now->events, &state->events, sizeof state->events)) {
+        vp->fresh &= ~SREGS;
+        kvm_call(vp->fd, KVM_SET_VCPU_EVENTS, &state->events);
+    }
 }
 
 /* Retires a read or an IN, and puts back what that stored. */
@@ -416,7 +428,7 @@ static int copy_bytes(const uint8_t *bytes, int count, UINT8 *to) {
 static void leave_rip(struct processor *vp, struct state *state, const struct insn *insn) {
     if (switches.exact_rip || (x86_is_string(insn) && insn->rep)) return;
     state->regs.rip += insn->length;
-    kvm_call(vp->fd, KVM_SET_REGS, &state->regs);
+    set_general(vp, &state->regs);
 }
 
 static void unsupported(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context, const struct state *state, uint64_t parameter) {
@@ -596,8 +608,10 @@ static int is_quiet_halt(struct processor *vp) {
 }
 
 static void read_state(struct processor *vp, struct state *state) {
-    kvm_call(vp->fd, KVM_GET_REGS, &state->regs);
+    if (vp->fresh & REGS) state->regs = vp->run->s.regs.regs;
+    else kvm_call(vp->fd, KVM_GET_REGS, &state->regs);
     if (vp->has_refused) state->sregs = vp->refused;
+    else if (vp->fresh & SREGS) state->sregs = vp->run->s.regs.sregs;
     else kvm_call(vp->fd, KVM_GET_SREGS, &state->sregs);
     kvm_call(vp->fd, KVM_GET_VCPU_EVENTS, &state->events);
 }
@@ -610,6 +624,7 @@ static int waits_for_interrupts(const struct processor *vp) {
 static int window_opened(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context, const struct state *state) {
     if (vp->pending_vector >= 0) {
         struct kvm_interrupt interrupt = {vp->pending_vector};
+        vp->fresh &= ~SREGS;
         if (kvm_call(vp->fd, KVM_INTERRUPT, &interrupt) == 0) vp->pending_vector = -1;
         return 0;
     }
@@ -658,6 +673,7 @@ static int enter(struct processor *vp) {
     p->inside++;
     pthread_mutex_unlock(&p->lock);
     int result = ioctl(vp->fd, KVM_RUN, 0) < 0 ? errno : 0;
+    vp->fresh = REGS | SREGS;
     pthread_mutex_lock(&p->lock);
     vp->in_guest = 0;
     p->inside--;
@@ -676,7 +692,7 @@ static int halted(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context, struct
         uint64_t rip = linear(&state->sregs, CS, state->regs.rip);
         if (copy_linear(vp->partition, &state->sregs, rip - 2, bytes, 2, 0) == 2 && bytes[0] != 0xfb && bytes[1] == 0xf4) {
             state->regs.rip--;
-            kvm_call(vp->fd, KVM_SET_REGS, &state->regs);
+            set_general(vp, &state->regs);
         }
         return window_opened(vp, context, state);
     }

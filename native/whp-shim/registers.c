@@ -8,7 +8,6 @@
 #define KVM_GET_XSAVE2 _IOR(KVMIO, 0xcf, struct kvm_xsave)
 #endif
 
-enum { REGS = 1, SREGS = 2, FPU = 4, DEBUG = 8, XCRS = 16, EVENTS = 32 };
 enum { XSAVE_BYTES = 4096, FP_CONTROL = 0, FP_STATUS = 2, FP_TAG = 4, FP_OPCODE = 6, FP_RIP = 8, FP_RDP = 16, FP_MXCSR = 24,
     FP_ST = 32, FP_XMM = 160, XSTATE_BV = 512 };
 
@@ -28,9 +27,13 @@ static int load(struct groups *g, int group) {
     if (g->loaded & group) return 0;
     int result = 0;
     switch (group) {
-        case REGS: result = kvm_call(vp->fd, KVM_GET_REGS, &g->regs); break;
+        case REGS:
+            if (vp->fresh & REGS) g->regs = vp->run->s.regs.regs;
+            else result = kvm_call(vp->fd, KVM_GET_REGS, &g->regs);
+            break;
         case SREGS:
             if (vp->has_refused) g->sregs = vp->refused;
+            else if (vp->fresh & SREGS) g->sregs = vp->run->s.regs.sregs;
             else result = kvm_call(vp->fd, KVM_GET_SREGS, &g->sregs);
             break;
         case FPU: result = kvm_call(vp->fd, KVM_GET_XSAVE, g->xsave); break;
@@ -44,6 +47,8 @@ static int load(struct groups *g, int group) {
 
 static int store(struct groups *g) {
     struct processor *vp = g->vp;
+    if (g->changed & REGS) vp->fresh &= ~REGS;
+    if (g->changed & (SREGS | EVENTS)) vp->fresh &= ~SREGS; /* they tell of a pending interrupt, too */
     if (g->changed & SREGS) {
         if (kvm_call(vp->fd, KVM_SET_SREGS, &g->sregs) < 0) {
             if (errno != EINVAL) return -1;

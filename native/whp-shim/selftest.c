@@ -26,6 +26,7 @@
 #define RX (WHvMapGpaRangeFlagRead | WHvMapGpaRangeFlagExecute)
 enum { PAGE_BYTES = 4096, RAM = 0x200000, CODE = 0x8000, TABLES = 0x1000, ROM = 0xd0000 };
 #define NOWHERE 0x40000000ull
+#define THE_END (NOWHERE + 0x100000)
 
 #ifndef _WIN32
 #undef WINAPI
@@ -100,6 +101,7 @@ enum mode { REAL, PROTECTED, LONG_MODE, LONG_MODE_USER };
 
 struct machine {
     WHV_PARTITION_HANDLE partition;
+    unsigned index; /* of the processor meant */
     uint8_t *ram;
     WHV_RUN_VP_EXIT_CONTEXT exit;
 };
@@ -131,12 +133,12 @@ static void put(struct machine *m, WHV_REGISTER_NAME name, uint64_t value) {
     WHV_REGISTER_VALUE v;
     memset(&v, 0, sizeof v);
     v.Reg64 = value;
-    must(WHvSetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "set register");
+    must(WHvSetVirtualProcessorRegisters(m->partition, m->index, &name, 1, &v), "set register");
 }
 
 static uint64_t get(struct machine *m, WHV_REGISTER_NAME name) {
     WHV_REGISTER_VALUE v;
-    must(WHvGetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "get register");
+    must(WHvGetVirtualProcessorRegisters(m->partition, m->index, &name, 1, &v), "get register");
     return v.Reg64;
 }
 
@@ -147,7 +149,7 @@ static void put_segment(struct machine *m, WHV_REGISTER_NAME name, uint64_t base
     v.Segment.Limit = limit;
     v.Segment.Selector = selector;
     v.Segment.Attributes = attributes;
-    must(WHvSetVirtualProcessorRegisters(m->partition, 0, &name, 1, &v), "set segment");
+    must(WHvSetVirtualProcessorRegisters(m->partition, m->index, &name, 1, &v), "set segment");
 }
 
 /* Loads code and makes the processor ready to run it; the first two GiB are mapped to themselves in long mode. */
@@ -181,7 +183,7 @@ static void load(struct machine *m, enum mode mode, const void *code, size_t siz
 
 static int run(struct machine *m) {
     memset(&m->exit, 0xcc, sizeof m->exit);
-    must(WHvRunVirtualProcessor(m->partition, 0, &m->exit, sizeof m->exit), "run");
+    must(WHvRunVirtualProcessor(m->partition, m->index, &m->exit, sizeof m->exit), "run");
     return m->exit.ExitReason;
 }
 
@@ -414,18 +416,33 @@ static void dirty_pages(void) {
     free_memory(more, 0x10000);
 }
 
+static uint64_t random_state;
+
+static uint64_t random_bits(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state * 0x2545f4914f6cdd1d;
+}
+
+static unsigned below(unsigned n) {
+    return (random_bits() >> 33) % n;
+}
+
 static struct machine spinning;
 static int spin_exit;
+static void work(struct machine *m);
 
 #ifdef _WIN32
 static DWORD WINAPI start_thread(void *argument) {
-    (void)argument;
-    spin_exit = run(&spinning);
+    if (argument) work(argument);
+    else spin_exit = run(&spinning);
     return 0;
 }
 #else
 static void *start_thread(void *argument) {
-    spin_exit = run(&spinning);
+    if (argument) work(argument);
+    else spin_exit = run(&spinning);
     return argument;
 }
 #endif
@@ -445,6 +462,8 @@ static void cancel(void) {
         check(spin_exit == WHvRunVpExitReasonCanceled && spinning.exit.VpContext.Rip == CODE, "a spinning processor is cancelled, %s", i ? "long, CPL3" : "real");
         must(WHvCancelRunVirtualProcessor(spinning.partition, 0, 0), "cancel");
         check(run(&spinning) == WHvRunVpExitReasonCanceled, "a cancel before the run counts");
+        LOAD(&spinning, i ? LONG_MODE : REAL, 0xf4);
+        check(run(&spinning) == WHvRunVpExitReasonX64Halt, "and counts once");
         end(&spinning);
     }
 }
@@ -469,6 +488,56 @@ static void replaced_while_running(void) {
     check(spin_exit == WHvRunVpExitReasonCanceled, "mapped over under a running processor, 500 times (0x%x)", spin_exit);
     end(&spinning);
     free_memory(page, 2 * PAGE_BYTES);
+}
+
+static uint8_t *shared_page;
+static int worked, wrong;
+
+/*
+ * A processor reads two words, writes one that nobody has, and says so through a port; its handler maps the page over, now read-only,
+ * now not: from within the exit of one processor while the others run.
+ */
+static void work(struct machine *m) {
+    for (int i = 0; i < 400; i++) {
+        run(m);
+        unsigned info = m->exit.MemoryAccess.AccessInfo.AsUINT32 & 7;
+        uint64_t rip = m->exit.VpContext.Rip;
+        if (m->exit.ExitReason == WHvRunVpExitReasonMemoryAccess && info == WRITE_UNMAPPED && m->exit.MemoryAccess.Gpa == THE_END + 4 * m->index) {
+            if (get(m, WHvX64RegisterRax) != 0x11111111 && get(m, WHvX64RegisterRax) != 0x22222222) wrong++;
+            put(m, WHvX64RegisterRip, rip + 2);
+        } else if (m->exit.ExitReason == WHvRunVpExitReasonX64IoPortAccess && m->exit.IoPortAccess.PortNumber == 0x30) {
+            put(m, WHvX64RegisterRip, rip + 2);
+            must(WHvMapGpaRange(m->partition, shared_page + below(2) * PAGE_BYTES, NOWHERE, PAGE_BYTES, below(2) ? RX : RWX), "map over");
+        } else wrong++;
+    }
+    __atomic_fetch_add(&worked, 1, __ATOMIC_SEQ_CST);
+}
+
+static void several_processors(void) {
+    enum { COUNT = 3 };
+    struct machine all[COUNT];
+    thread threads[COUNT];
+    uint8_t *ram = memory(RAM);
+    WHV_PARTITION_HANDLE p = new_partition(COUNT);
+    random_state = 5;
+    shared_page = memory(2 * PAGE_BYTES);
+    memset(shared_page, 0x11, PAGE_BYTES);
+    memset(shared_page + PAGE_BYTES, 0x22, PAGE_BYTES);
+    must(WHvMapGpaRange(p, ram, 0, RAM, RWX), "map");
+    must(WHvMapGpaRange(p, shared_page, NOWHERE, PAGE_BYTES, RWX), "map");
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = (struct machine){.partition = p, .index = i, .ram = ram};
+        must(WHvCreateVirtualProcessor(p, i, 0), "processor");
+        LOAD(&all[i], PROTECTED, 0x8b, 0x03, 0x89, 0x01, 0xe6, 0x30, 0xeb, 0xf8); /* eax = [ebx]; [ecx] = eax; out 0x30, al; again */
+        put(&all[i], WHvX64RegisterRbx, NOWHERE + 8 * i);
+        put(&all[i], WHvX64RegisterRcx, THE_END + 4 * i);
+    }
+    for (int i = 0; i < COUNT; i++) START(threads[i], &all[i]);
+    for (int i = 0; i < COUNT; i++) JOIN(threads[i]);
+    check(worked == COUNT && !wrong, "%d processors whose handlers map over what the others read (%d wrong)", COUNT, wrong);
+    must(WHvDeletePartition(p), "delete");
+    free_memory(ram, RAM);
+    free_memory(shared_page, 2 * PAGE_BYTES);
 }
 
 static void registers(void) {
@@ -628,25 +697,11 @@ static void pins(void) {
  */
 enum { WINDOW_PAGES = 8, WINDOW = WINDOW_PAGES * PAGE_BYTES, STEPS = 40, MOST_CODE = 2048 };
 #define WINDOW_AT NOWHERE
-#define THE_END (NOWHERE + 0x100000)
 
 struct program {
     uint8_t code[MOST_CODE];
     int length, bits;
 };
-
-static uint64_t random_state;
-
-static uint64_t random_bits(void) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state * 0x2545f4914f6cdd1d;
-}
-
-static unsigned below(unsigned n) {
-    return (random_bits() >> 33) % n;
-}
 
 static void emit(struct program *p, uint64_t bytes, int count) {
     memcpy(p->code + p->length, &bytes, count);
@@ -1011,6 +1066,7 @@ int main(void) {
     dirty_pages();
     cancel();
     replaced_while_running();
+    several_processors();
     registers();
     interrupts();
     translation();

@@ -29,6 +29,7 @@
 #define ERROR_HV_NOT_PRESENT ((HRESULT)0xc0351000)
 
 enum { PAGE = 4096, MOST_PROCESSORS = 64 };
+enum { REGS = 1, SREGS = 2, FPU = 4, DEBUG = 8, XCRS = 16, EVENTS = 32 }; /* KVM's groups of registers */
 
 /* One line a switch: name, environment variable, value when neither is set. */
 #define SWITCHES(X) \
@@ -84,6 +85,7 @@ struct processor {
     int in_guest;
     pthread_t thread; /* that runs it; meaningful while in_guest */
     struct kvm_run *run;
+    int fresh; /* which groups of the last exit's registers (run->s.regs) still are the processor's */
     struct kvm_regs reset_regs;
     struct kvm_sregs reset_sregs;
     struct kvm_sregs refused; /* set by the caller and refused by KVM; what counts while has_refused */
