@@ -12,7 +12,7 @@
  *                  it was written. Its effect on registers is undone. When several would have had this very effect, the
  *                  shortest is taken: running it gives what KVM saw.
  *
- * No single stepping and no second run of the guest: it costs a few microseconds an exit and nothing between exits.
+ * No single stepping: a write or an OUT is the one KVM_RUN, a read or an IN two, and what the monitor changes takes effect with the next.
  */
 #define _GNU_SOURCE
 #include "shim.h"
@@ -37,9 +37,10 @@ static void take_state(struct processor *vp, struct state *state) {
     state->events = vp->run->s.regs.events;
 }
 
-static void set_general(struct processor *vp, struct kvm_regs *regs) {
-    kvm_call(vp->fd, KVM_SET_REGS, regs);
+/* They take effect with the next KVM_RUN: a system call on a processor is the dear part of all this. */
+void set_general(struct processor *vp, const struct kvm_regs *regs) {
     vp->run->s.regs.regs = *regs;
+    vp->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     vp->fresh |= REGS;
 }
 
@@ -387,7 +388,7 @@ static void cancel_read(struct processor *vp, struct state *state, const struct 
     if (known && x86_is_string(insn) && insn->rep) {
         struct kvm_regs once = state->regs;
         once.rcx = 1;
-        kvm_call(vp->fd, KVM_SET_REGS, &once);
+        set_general(vp, &once);
     }
     if (size) size = copy_linear(p, &state->sregs, at, memory, size, 0);
     if (fpu && kvm_call(vp->fd, KVM_GET_XSAVE, &xsave) < 0) fpu = 0;
@@ -470,13 +471,17 @@ static int mmio_exit(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
     memcpy(&access.data, vp->run->mmio.data, access.size);
     if (access.write) {
         struct state after = state;
-        access.more = retire(vp);
-        if (!undo(p, &state, &access, &insn, &gva)) {
-            restore(vp, &after);
+        int size, retired = ((access.gpa + access.size) & (PAGE - 1)) == 0;
+        if (retired) access.more = retire(vp); /* another piece may follow on the next page */
+        known = undo(p, &state, &access, &insn, &gva);
+        /* One piece is all: KVM has nothing more to do for it, and goes on from wherever RIP is by then. */
+        x86_store(&insn, code_bits(&state.sregs), &size);
+        if (!retired && (!known || size == 0 || size > 8)) retire(vp);
+        restore(vp, known ? &state : &after);
+        if (!known) {
             unsupported(vp, context, &after, access.gpa);
             return 1;
         }
-        restore(vp, &state);
         known = instruction_at(p, &state, bytes, &count, &insn);
         valid = 1;
     } else {
@@ -513,9 +518,13 @@ static int port_exit(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
     take_state(vp, &state);
     if (access.write) {
         struct state after = state;
-        retire(vp);
-        /* Hardware that exits at OUT itself leaves RIP to be advanced by retiring. */
-        known = run->s.regs.regs.rip != state.regs.rip || undo(p, &state, &access, &insn, &gva);
+        /* Hardware that exits at OUT itself leaves RIP to be advanced by retiring; an emulated OUT is done. */
+        known = instruction_at(p, &state, bytes, &count, &insn) && !x86_is_string(&insn) && port_matches(&insn, &state.regs, &access);
+        if (known) {
+            retire(vp);
+            known = run->s.regs.regs.rip != state.regs.rip;
+        }
+        known = known || undo(p, &state, &access, &insn, &gva);
         restore(vp, known ? &state : &after);
         if (known) known = instruction_at(p, &state, bytes, &count, &insn);
     } else {

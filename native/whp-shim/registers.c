@@ -47,7 +47,6 @@ static int load(struct groups *g, int group) {
 
 static int store(struct groups *g) {
     struct processor *vp = g->vp;
-    if (g->changed & REGS) vp->fresh &= ~REGS;
     if (g->changed & (SREGS | EVENTS)) vp->fresh &= ~SREGS; /* they tell of a pending interrupt, too */
     if (g->changed & SREGS) {
         if (kvm_call(vp->fd, KVM_SET_SREGS, &g->sregs) < 0) {
@@ -58,7 +57,7 @@ static int store(struct groups *g) {
         } else vp->has_refused = 0;
         vp->run->cr8 = g->sregs.cr8;
     }
-    if (g->changed & REGS && kvm_call(vp->fd, KVM_SET_REGS, &g->regs) < 0) return -1;
+    if (g->changed & REGS) set_general(vp, &g->regs);
     if (g->changed & XCRS && kvm_call(vp->fd, KVM_SET_XCRS, &g->xcrs) < 0) return -1;
     if (g->changed & FPU && kvm_call(vp->fd, KVM_SET_XSAVE, g->xsave) < 0) return -1;
     if (g->changed & DEBUG && kvm_call(vp->fd, KVM_SET_DEBUGREGS, &g->debug) < 0) return -1;

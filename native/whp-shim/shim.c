@@ -672,6 +672,7 @@ static HRESULT create_processor(struct partition *p, uint32_t index) {
         kvm_call(vp->fd, KVM_SET_REGS, &vp->reset_regs);
         kvm_call(vp->fd, KVM_SET_VCPU_EVENTS, &none);
         vp->run->cr8 = 0;
+        vp->run->kvm_dirty_regs = 0;
     }
     vp->cancelled = vp->has_refused = vp->fresh = 0;
     vp->notifications = vp->activity = 0;

@@ -160,6 +160,7 @@ struct walk walk(struct partition *p, const struct kvm_sregs *sregs, uint64_t gv
 void populate_tables(struct partition *p, const struct kvm_sregs *sregs);
 
 /* exits.c */
+void set_general(struct processor *processor, const struct kvm_regs *regs);
 HRESULT run_processor(struct processor *processor, WHV_RUN_VP_EXIT_CONTEXT *context);
 
 /* registers.c */
