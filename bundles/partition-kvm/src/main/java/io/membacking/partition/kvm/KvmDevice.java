@@ -175,7 +175,7 @@ final class KvmDevice implements AutoCloseable {
                 true,
                 prefetch,
                 false,
-                false,
+                true,
                 false,
                 // KVM's emulator has moved on already when a write exits, and has not when a read does.
                 false,

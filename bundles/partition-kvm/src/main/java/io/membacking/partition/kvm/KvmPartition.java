@@ -12,6 +12,7 @@ import io.membacking.partition.PlatformState;
 import io.membacking.partition.Processor;
 import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -64,6 +65,8 @@ final class KvmPartition implements Partition {
     /** Guards the book and the memory that its requests are written into. */
     private final SlotBook slots;
 
+    private final DirtyLog dirtyLog;
+
     private final Memory region = new Memory(KvmAbi.MEMORY_REGION_SIZE);
 
     /** By index; those made for KVM's sake but not asked for yet are in {@code prepared} too. Guards itself and prepared. */
@@ -92,6 +95,7 @@ final class KvmPartition implements Partition {
         this.cpuid = cpuid;
         this.features = features;
         this.onClose = onClose;
+        this.dirtyLog = new DirtyLog(calls, vm, features.manualDirtyLog());
         this.slots = new SlotBook(capabilities.maxMappings());
         this.devices = new Devices(request.interruptControllers(), request.timer());
         this.lines = request.interruptControllers() ? lines() : null;
@@ -128,6 +132,9 @@ final class KvmPartition implements Partition {
                 if (KvmDevice.isX86()) {
                     placePages(calls, vm, operation);
                     enable(calls, vm, features, operation);
+                }
+                if (request.dirtyLog() && features.manualDirtyLog()) {
+                    enable(calls, vm, KvmAbi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, operation);
                 }
                 if (request.interruptControllers()) {
                     createInterruptControllers(calls, vm, operation);
@@ -175,7 +182,8 @@ final class KvmPartition implements Partition {
         try (Memory request = new Memory(KvmAbi.ENABLE_CAP_SIZE)) {
             request.clear();
             request.setInt(KvmAbi.ENABLE_CAP_CAP, capability);
-            request.setLong(KvmAbi.ENABLE_CAP_ARGS, 1);
+            request.setLong(KvmAbi.ENABLE_CAP_ARGS, 1); // on; KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE
+
             int result = calls.ioctl(vm, KvmAbi.KVM_ENABLE_CAP, request);
             if (result < 0) {
                 throw KvmErrors.failed(operation, null, "KVM does not enable its extension " + capability, result);
@@ -350,7 +358,8 @@ final class KvmPartition implements Partition {
     private int setRegion(SlotBook.Slot slot, long length) {
         PartitionMapping mapping = slot.mapping();
         region.setInt(KvmAbi.REGION_SLOT, slot.id());
-        region.setInt(KvmAbi.REGION_FLAGS, mapping.writable() ? 0 : KvmAbi.KVM_MEM_READONLY);
+        int writableFlags = request.dirtyLog() ? KvmAbi.KVM_MEM_LOG_DIRTY_PAGES : 0;
+        region.setInt(KvmAbi.REGION_FLAGS, mapping.writable() ? writableFlags : KvmAbi.KVM_MEM_READONLY);
         region.setLong(KvmAbi.REGION_GPA, mapping.range().start());
         region.setLong(KvmAbi.REGION_BYTES, length);
         region.setLong(KvmAbi.REGION_HVA, mapping.hva());
@@ -383,10 +392,70 @@ final class KvmPartition implements Partition {
                     throw KvmErrors.failed(operation, range, "KVM does not delete the memory slot", result);
                 }
                 slots.remove(slot.get());
+                dirtyLog.forget(slot.get().id());
             }
         } finally {
             life.readLock().unlock();
         }
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>Pages of the range where nothing, or read-only memory, is mapped are in no log. The log of a mapping ends with it: who
+     * wants it takes it before unmapping, while no processor runs.
+     */
+    @Override
+    public BitSet takeDirty(MemoryRange range) throws BackendException {
+        String operation = "take the dirty pages of " + this;
+        life.readLock().lock();
+        try {
+            checkOpen();
+            if (!request.dirtyLog()) {
+                throw KvmErrors.refused(
+                        operation, range, "it was made without a log of them", "ask for one when it is created");
+            }
+            if (range.pages() > Integer.MAX_VALUE) {
+                throw KvmErrors.refused(
+                        operation, range, "it has more than 2 to the power of 31 pages", "take them in parts");
+            }
+            synchronized (slots) {
+                List<SlotBook.Slot> within = slots.within(range);
+                if (within.isEmpty()) {
+                    throw KvmErrors.refused(operation, range, "nothing is mapped there", "map it first");
+                }
+                return takeDirty(within, range, operation);
+            }
+        } finally {
+            life.readLock().unlock();
+        }
+    }
+
+    private BitSet takeDirty(List<SlotBook.Slot> within, MemoryRange range, String operation) throws BackendException {
+        BitSet dirty = new BitSet();
+        List<Runnable> undo = new ArrayList<>();
+        try {
+            for (SlotBook.Slot slot : within) {
+                MemoryRange whole = slot.mapping().range();
+                if (slot.mapping().writable()) {
+                    MemoryRange part = whole.intersection(range).orElseThrow();
+                    int first = pages(whole.start(), part.start());
+                    int at = pages(range.start(), part.start());
+                    BitSet taken =
+                            dirtyLog.take(slot.id(), (int) whole.pages(), first, (int) part.pages(), part, operation);
+                    undo.add(() -> dirtyLog.giveBack(slot.id(), first, taken));
+                    taken.stream().forEach(page -> dirty.set(at + page));
+                }
+            }
+        } catch (BackendException e) {
+            undo.forEach(Runnable::run);
+            throw e;
+        }
+        return dirty;
+    }
+
+    private static int pages(long from, long to) {
+        return (int) ((to - from) / MemoryRange.PAGE_SIZE);
     }
 
     /**

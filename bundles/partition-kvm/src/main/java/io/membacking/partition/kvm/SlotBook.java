@@ -42,6 +42,20 @@ final class SlotBook {
                 : Optional.empty();
     }
 
+    /** The slots that have a page in common with the range, in order of address. */
+    List<Slot> within(MemoryRange range) {
+        List<Slot> within = new ArrayList<>();
+        Map.Entry<MemoryRange, Slot> next = slots.floorEntry(range);
+        if (next == null || !next.getKey().overlaps(range)) {
+            next = slots.higherEntry(range);
+        }
+        while (next != null && next.getKey().overlaps(range)) {
+            within.add(next.getValue());
+            next = slots.higherEntry(next.getKey());
+        }
+        return within;
+    }
+
     /** The slot that holds exactly this range. */
     Optional<Slot> exactly(MemoryRange range) {
         return Optional.ofNullable(slots.get(range));

@@ -118,6 +118,7 @@ public final class GuestStates {
         private long rdx;
         private long rsi;
         private long rdi;
+        private long rsp;
         private long r8;
 
         private Registers(long rip) {
@@ -154,13 +155,18 @@ public final class GuestStates {
             return this;
         }
 
+        public Registers rsp(long value) {
+            rsp = value;
+            return this;
+        }
+
         public Registers r8(long value) {
             r8 = value;
             return this;
         }
 
         public GeneralRegisters done() {
-            return new GeneralRegisters(rax, rbx, rcx, rdx, rsi, rdi, 0, 0, r8, 0, 0, 0, 0, 0, 0, 0, rip, 2);
+            return new GeneralRegisters(rax, rbx, rcx, rdx, rsi, rdi, rsp, 0, r8, 0, 0, 0, 0, 0, 0, 0, rip, 2);
         }
     }
 }

@@ -21,7 +21,9 @@ import io.membacking.range.MemoryRange;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -238,6 +240,71 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
         }
         partition.unpin(range);
         assertThrows(BackendException.class, () -> partition.prefetch(EXTRA));
+    }
+
+    @Test
+    void pagesThatTheGuestWroteAreTakenOnceAndExactly() throws Exception {
+        if (!backend().capabilities().dirtyLog()) {
+            Partition partition = partitionWithRam();
+            assertThrows(BackendException.class, () -> partition.takeDirty(MemoryRange.ofLength(0, 0x1000)));
+            return;
+        }
+        PartitionRequest request = new PartitionRequest("logged", false, false, 1, Optional.empty(), true);
+        Partition partition = autoClose(backend().createPartition(request));
+        // Three mappings with a hole of one page and a read-only one: 0 to 0x180000, 0x181000 to 0x200000, 0x200000 to
+        // 0x3ff000.
+        partition.map(ram.at(MemoryRange.ofLength(0, 0x180000), 0, true));
+        partition.map(ram.at(new MemoryRange(0x181000, 0x200000), 0x181000, true));
+        partition.map(ram.at(new MemoryRange(0x200000, 0x3ff000), 0x200000, true));
+        if (backend().capabilities().readOnlyMemory()) {
+            partition.map(ram.at(MemoryRange.ofLength(0x3ff000, 0x1000), 0x3ff000, false));
+        }
+        Processor processor = partition.createProcessor(0);
+        ram.write(0x8000, GuestProgram.USER_PATTERN.bytes());
+        MemoryRange all = MemoryRange.ofLength(0, RAM_SIZE);
+        long seed = new Random().nextLong();
+        Random random = new Random(seed);
+        BitSet written = new BitSet();
+        for (int i = 0; i < 200; i++) {
+            // One write of the guest's, anywhere from 64 KiB on that is mapped and writable.
+            int page = 16 + random.nextInt(0x3ff - 16);
+            if (page != 0x180) {
+                start(
+                        processor,
+                        GuestProgram.Mode.LONG_USER,
+                        registers()
+                                .rdi((long) page * MemoryRange.PAGE_SIZE + 8L * random.nextInt(512))
+                                .rsi(8)
+                                .rcx(1)
+                                .rbx(UNMAPPED)
+                                .done());
+                runTo(processor, Exit.Mmio.class);
+                processor.completeExit();
+                written.set(page);
+            }
+            if (random.nextInt(4) == 0) {
+                int first = 16 + random.nextInt(0x400 - 16);
+                int pages = 1 + random.nextInt(0x400 - first);
+                MemoryRange part = MemoryRange.ofLength(
+                        (long) first * MemoryRange.PAGE_SIZE, (long) pages * MemoryRange.PAGE_SIZE);
+                if (first == 0x180 && pages == 1) {
+                    assertThrows(BackendException.class, () -> partition.takeDirty(part));
+                } else {
+                    assertEquals(written.get(first, first + pages), partition.takeDirty(part), () -> "seed " + seed);
+                    written.clear(first, first + pages);
+                }
+            }
+        }
+        BitSet rest = partition.takeDirty(all);
+        rest.clear(0, 16); // the processor itself may write to its page tables
+        assertEquals(written, rest, () -> "seed " + seed);
+        rest = partition.takeDirty(all);
+        assertTrue(rest.isEmpty(), rest::toString);
+        assertThrows(BackendException.class, () -> partition.takeDirty(EXTRA));
+        Partition unlogged = partitionWithRam();
+        assertThrows(BackendException.class, () -> unlogged.takeDirty(all));
+        partition.close();
+        assertThrows(IllegalStateException.class, () -> partition.takeDirty(all));
     }
 
     // Ports.

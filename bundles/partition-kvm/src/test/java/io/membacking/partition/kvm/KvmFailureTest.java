@@ -20,7 +20,9 @@ import io.membacking.partition.contract.GuestStates;
 import io.membacking.partition.contract.TestRam;
 import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
@@ -222,6 +224,67 @@ class KvmFailureTest {
             assertTrue(refused.getMessage().contains("inside the guest"), refused::getMessage);
             processor.cancel();
             assertInstanceOf(Exit.Cancelled.class, run.get());
+        }
+    }
+
+    /** What reading clears, a whole slot at a time, is not lost if a part of it was asked for; nor is what was taken before a failure. */
+    @Test
+    void theDirtyLogLosesNothingWhereReadingClearsItAndWhereAReadFails(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        for (boolean manual : new boolean[] {false, true}) {
+            boolean[] failing = {false};
+            FailingSyscalls own =
+                    new FailingSyscalls((call, request) ->
+                            failing[0] && request == KvmAbi.KVM_GET_DIRTY_LOG && counted++ == 1 ? Errno.ENOMEM : 0) {
+                        @Override
+                        public int ioctl(int fd, long request, long argument) {
+                            return request == KvmAbi.KVM_CHECK_EXTENSION
+                                            && argument == KvmAbi.KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2
+                                            && !manual
+                                    ? 0
+                                    : super.ioctl(fd, request, argument);
+                        }
+                    };
+            PartitionRequest request = new PartitionRequest("log", false, false, 1, Optional.empty(), true);
+            try (KvmBackend kvm = new KvmBackend(own);
+                    Partition partition = kvm.createPartition(request)) {
+                MemoryRange low = new MemoryRange(0, 0x8000);
+                MemoryRange high = new MemoryRange(0x8000, 0x10000);
+                partition.map(ram.at(low, 0, true));
+                partition.map(ram.at(high, 0x8000, true));
+                Processor processor = partition.createProcessor(0);
+                // incb [0x2000]; incb [0x5000]; incb [0x9000]; hlt
+                byte[] code = {
+                    (byte) 0xfe,
+                    0x06,
+                    0x00,
+                    0x20,
+                    (byte) 0xfe,
+                    0x06,
+                    0x00,
+                    0x50,
+                    (byte) 0xfe,
+                    0x06,
+                    0x00,
+                    (byte) 0x90,
+                    (byte) 0xf4
+                };
+                ram.write(0, code);
+                processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+                assertInstanceOf(Exit.Halt.class, processor.run());
+                MemoryRange all = new MemoryRange(0, 0x10000);
+                MemoryRange part = new MemoryRange(0x3000, 0x6000);
+                assertEquals(BitSet.valueOf(new long[] {1 << 2}), partition.takeDirty(part)); // the page at 0x5000
+                counted = 0;
+                failing[0] = true;
+                assertThrows(BackendException.class, () -> partition.takeDirty(all));
+                failing[0] = false;
+                assertEquals(BitSet.valueOf(new long[] {1 << 2 | 1 << 9}), partition.takeDirty(all));
+                assertEquals(new BitSet(), partition.takeDirty(all));
+                partition.unmap(low);
+                partition.map(ram.at(low, 0, true));
+                assertEquals(new BitSet(), partition.takeDirty(low));
+            }
         }
     }
 
