@@ -373,26 +373,70 @@ HRESULT set_registers(struct processor *vp, const WHV_REGISTER_NAME *names, uint
     return store(&g) < 0 ? E_INVALIDARG : S_OK;
 }
 
-/* ---- XSAVE: the standard form ---- */
+/* ---- XSAVE: KVM has the standard form; Windows is said to have the compacted one ---- */
+
+enum { XCOMP_BV = XSTATE_BV + 8, HEADER_END = 576, LARGEST_AREA = 65536 };
+#define COMPACTED (1ull << 63)
+
+/* Where a component lies in the compacted form; its standard place comes from CPUID. Returns where the next one may begin. */
+static uint32_t place(uint64_t components, int component, uint32_t at, const struct kvm_cpuid_entry2 **leaf) {
+    *leaf = cpuid_entry(0xd, component);
+    if (!(components >> component & 1)) return at;
+    if ((*leaf)->ecx & 2) at = (at + 63) & ~63u;
+    return at;
+}
+
+static uint64_t components(void) {
+    const struct kvm_cpuid_entry2 *leaf = cpuid_entry(0xd, 0);
+    return leaf->eax | (uint64_t)leaf->edx << 32;
+}
+
+/* Copies between the forms, and returns the compacted one's size. */
+static uint32_t convert(uint8_t *standard, uint8_t *compacted, uint64_t present, int to_compacted) {
+    uint32_t at = HEADER_END;
+    for (int i = 2; i < 63; i++) {
+        const struct kvm_cpuid_entry2 *leaf;
+        at = place(present, i, at, &leaf);
+        if (!(present >> i & 1)) continue;
+        if (to_compacted > 0) memcpy(compacted + at, standard + leaf->ebx, leaf->eax);
+        if (to_compacted < 0) memcpy(standard + leaf->ebx, compacted + at, leaf->eax);
+        at += leaf->eax;
+    }
+    return at;
+}
 
 HRESULT get_xsave(struct processor *vp, void *buffer, uint32_t size, uint32_t *written) {
-    static __thread uint8_t area[65536] __attribute__((aligned(64)));
-    uint32_t needed = kvm_system()->xsave_size;
-    if (needed > sizeof area) return E_UNEXPECTED;
+    static __thread uint8_t area[LARGEST_AREA] __attribute__((aligned(64)));
+    uint32_t standard = kvm_system()->xsave_size;
+    uint32_t needed = switches.xsave_compacted ? convert(NULL, NULL, components(), 0) : standard;
+    if (standard > sizeof area) return E_UNEXPECTED;
     if (written) *written = needed;
     if (size < needed) return WHV_E_INSUFFICIENT_BUFFER;
     if (!buffer) return E_INVALIDARG;
-    if (kvm_call(vp->fd, needed > XSAVE_BYTES ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area) < 0) return E_UNEXPECTED;
-    memcpy(buffer, area, needed);
+    if (kvm_call(vp->fd, standard > XSAVE_BYTES ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area) < 0) return E_UNEXPECTED;
+    if (switches.xsave_compacted) {
+        uint64_t form = COMPACTED | components();
+        memcpy(area + XCOMP_BV, &form, 8);
+        memcpy(buffer, area, HEADER_END);
+        convert(area, buffer, components(), 1);
+    } else memcpy(buffer, area, needed);
     return S_OK;
 }
 
 HRESULT set_xsave(struct processor *vp, const void *buffer, uint32_t size) {
-    static __thread uint8_t area[65536] __attribute__((aligned(64)));
+    static __thread uint8_t area[LARGEST_AREA] __attribute__((aligned(64)));
     uint32_t needed = kvm_system()->xsave_size;
-    if (!buffer || size < needed || needed > sizeof area) return E_INVALIDARG;
+    uint64_t form;
+    if (!buffer || size < HEADER_END || needed > sizeof area) return E_INVALIDARG;
     memset(area, 0, sizeof area);
-    memcpy(area, buffer, needed);
-    if (area[XSTATE_BV + 15] & 0x80) return E_INVALIDARG; /* compacted */
+    memcpy(area, buffer, HEADER_END);
+    memcpy(&form, area + XCOMP_BV, 8);
+    if (form & COMPACTED) {
+        form &= ~COMPACTED;
+        if (form & ~components() || size < convert(NULL, NULL, form, 0)) return E_INVALIDARG;
+        convert(area, (uint8_t *)buffer, form, -1);
+        memset(area + XCOMP_BV, 0, 8);
+    } else if (switches.xsave_compacted || size < needed) return E_INVALIDARG;
+    else memcpy(area, buffer, needed);
     return kvm_call(vp->fd, KVM_SET_XSAVE, area) < 0 ? E_INVALIDARG : S_OK;
 }

@@ -573,7 +573,8 @@ static void registers(void) {
 
     static uint8_t xsave[16384], again[16384];
     UINT32 size = 0, size2 = 0;
-    check(WHvGetVirtualProcessorXsaveState(m.partition, 0, xsave, 16, &size) == (HRESULT)0x80370301 && size >= 576, "XSAVE tells its size: %u", size);
+    HRESULT result = WHvGetVirtualProcessorXsaveState(m.partition, 0, xsave, 16, &size);
+    check(result == (HRESULT)0x80370301 && size >= 576, "XSAVE tells its size: %u", size);
     must(WHvGetVirtualProcessorXsaveState(m.partition, 0, xsave, sizeof xsave, &size), "get XSAVE");
     check(xsave[160] == 0x31 && xsave[160 + 240] == 0x32, "XSAVE has the XMM registers");
     for (int i = 160; i < 416; i++) xsave[i] = i;
@@ -933,6 +934,26 @@ static void modes(void) {
     check(run(&m) == WHvRunVpExitReasonX64Halt, "and goes on from there");
     end(&m);
     set("exact.rip", 1);
+
+    m = new_machine();
+    static uint8_t standard[16384], compacted[16384], again[16384];
+    UINT32 size, compacted_size;
+    must(WHvGetVirtualProcessorXsaveState(m.partition, 0, standard, sizeof standard, &size), "get XSAVE");
+    for (int i = 160; i < 416; i++) standard[i] = i;
+    for (int i = 576; i < 832; i++) standard[i] = 3 * i; /* the upper halves of the YMM registers, where there are any */
+    standard[512] |= size >= 832 ? 7 : 3;
+    must(WHvSetVirtualProcessorXsaveState(m.partition, 0, standard, size), "set XSAVE");
+    set("xsave.compacted", 1);
+    must(WHvGetVirtualProcessorXsaveState(m.partition, 0, compacted, sizeof compacted, &compacted_size), "get XSAVE");
+    check(compacted[527] & 0x80 && compacted_size <= size && !memcmp(compacted + 160, standard + 160, 256), "xsave.compacted=1: %u bytes for %u", compacted_size, size);
+    check(WHvSetVirtualProcessorXsaveState(m.partition, 0, standard, size) == (HRESULT)0x80070057, "the standard form is refused");
+    end(&m);
+    m = new_machine();
+    must(WHvSetVirtualProcessorXsaveState(m.partition, 0, compacted, compacted_size), "set XSAVE");
+    set("xsave.compacted", 0);
+    must(WHvGetVirtualProcessorXsaveState(m.partition, 0, again, sizeof again, &size), "get XSAVE");
+    check(!memcmp(again + 32, standard + 32, size - 32), "and the compacted one goes around");
+    end(&m);
 
     set("hypervisor.present", 0);
     WHV_PARTITION_HANDLE p;

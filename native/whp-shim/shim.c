@@ -198,7 +198,7 @@ void kick(struct processor *processor) {
 
 /* ---- capabilities ---- */
 
-static const struct kvm_cpuid_entry2 *cpuid_entry(uint32_t function, uint32_t index) {
+const struct kvm_cpuid_entry2 *cpuid_entry(uint32_t function, uint32_t index) {
     struct kvm_cpuid2 *cpuid = kvm_system()->cpuid;
     for (uint32_t i = 0; i < cpuid->nent; i++)
         if (cpuid->entries[i].function == function && cpuid->entries[i].index == index) return &cpuid->entries[i];

@@ -44,6 +44,7 @@ enum { REGS = 1, SREGS = 2, FPU = 4, DEBUG = 8, XCRS = 16, EVENTS = 32 }; /* KVM
     X(remote_process, "remote.process", "WHV_SHIM_REMOTE_PROCESS", 1) \
     X(advise, "advise", "WHV_SHIM_ADVISE", 1) \
     X(exact_rip, "exact.rip", "WHV_SHIM_EXACT_RIP", 1) \
+    X(xsave_compacted, "xsave.compacted", "WHV_SHIM_XSAVE_COMPACTED", 0) \
     X(instruction_bytes, "instruction.bytes", "WHV_SHIM_INSTRUCTION_BYTES", 16)
 
 struct switches {
@@ -127,6 +128,7 @@ struct kvm_system {
 struct kvm_system *kvm_system(void); /* NULL if there is no usable /dev/kvm */
 int kvm_call(int fd, unsigned long request, void *argument); /* repeats what a signal interrupted */
 int physical_bits(void);
+const struct kvm_cpuid_entry2 *cpuid_entry(uint32_t function, uint32_t index); /* what KVM supports; zeros for what it does not know */
 void kick(struct processor *processor); /* partition locked */
 extern int64_t live_views, live_ranges, live_pinned; /* pinned: pages */
 
