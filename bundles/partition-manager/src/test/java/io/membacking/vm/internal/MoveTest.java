@@ -24,6 +24,7 @@ import io.membacking.vm.VmState;
 import io.membacking.vm.internal.ScriptedBackend.ScriptedPartition;
 import io.membacking.vm.internal.ScriptedBackend.ScriptedProcessor;
 import io.membacking.vm.internal.ScriptedBackend.Step;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,10 +35,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -529,6 +533,28 @@ class MoveTest {
         assertEquals(10, vm.moves());
         assertEquals(1, old.open() + next.open());
         untilInside(old);
+    }
+
+    @Test
+    void flightRecorderShowsThePartsOfAMove(@TempDir Path folder) throws Exception {
+        VirtualMachine vm = vm(1);
+        run(vm);
+        nextArrives();
+        untilInside(old);
+        Path file = folder.resolve("moves.jfr");
+        try (Recording recording = new Recording()) {
+            recording.enable("io.membacking.MovePart");
+            recording.start();
+            assertEquals(Kind.MOVED, done(vm.move("")).kind());
+            recording.stop();
+            recording.dump(file);
+        }
+        List<String> parts = RecordingFile.readAllEvents(file).stream()
+                .filter(event -> event.getEventType().getName().equals("io.membacking.MovePart"))
+                .filter(event -> event.getString("machine").equals("vm"))
+                .map(event -> event.getString("part"))
+                .toList();
+        assertEquals(List.of("prepare", "hold", "save", "restore", "verify", "close"), parts);
     }
 
     @Test
