@@ -1,0 +1,498 @@
+package io.membacking.vm.internal;
+
+import io.membacking.error.AttachException;
+import io.membacking.error.BackendException;
+import io.membacking.error.MembackingException;
+import io.membacking.partition.CpuModel;
+import io.membacking.vm.MoveForecast;
+import io.membacking.vm.MovePolicy;
+import io.membacking.vm.MoveResult;
+import io.membacking.vm.VmRequest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiConsumer;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where a virtual machine is: engaged on a backend, parked with its state, or nowhere yet; and the ways between. What changes it is for
+ * one thread at a time, which holds the machine's lifecycle lock; what only looks is for any.
+ */
+final class Placement {
+    private static final System.Logger LOG = System.getLogger(Placement.class.getName());
+
+    /** How long a move back waits for exit handlers. */
+    private static final Duration BACK = Duration.ofSeconds(1);
+
+    private final VmRequest request;
+    private final Backends backends;
+    private final Gate gate;
+    private final InterruptLines lines;
+    private final Mover mover;
+    private final BiConsumer<String, String> onDetached;
+    private final Runnable onChanged;
+    private final AtomicLong moves = new AtomicLong();
+    private volatile @Nullable Engagement engagement;
+    private volatile @Nullable Parked parked;
+    private volatile String waitingFor = "";
+    private volatile MovePolicy policy;
+    private volatile @Nullable MoveResult lastMove;
+
+    /**
+     * What is kept while there is no backend.
+     *
+     * @param backend the name of the one it was on
+     * @param untilAsked whether it waits for a request, not for a backend
+     */
+    private record Parked(GuestState state, String backend, String reason, boolean untilAsked) {}
+
+    /**
+     * @param onDetached told an attachment's name and why, once that has lost its memory in a commit
+     * @param onChanged told, with the lifecycle lock held, that it is somewhere else
+     */
+    Placement(
+            VmRequest request,
+            Backends backends,
+            Gate gate,
+            InterruptLines lines,
+            BiConsumer<String, String> onDetached,
+            Runnable onChanged) {
+        this.request = request;
+        this.backends = backends;
+        this.gate = gate;
+        this.lines = lines;
+        this.mover = new Mover(request, gate, lines);
+        this.onDetached = onDetached;
+        this.onChanged = onChanged;
+        this.policy = request.policy();
+    }
+
+    // ---- to be seen
+
+    @Nullable
+    Engagement engagement() {
+        return engagement;
+    }
+
+    boolean isParked() {
+        return parked != null;
+    }
+
+    /** What it runs on; empty if on nothing. */
+    String here() {
+        Engagement current = engagement;
+        return current == null ? "" : current.backend().title();
+    }
+
+    /** Why it is parked, or waits. */
+    String reason() {
+        Parked kept = parked;
+        return (kept == null ? "" : kept.reason() + (waitingFor.isEmpty() ? "" : "; ")) + waitingFor;
+    }
+
+    long moves() {
+        return moves.get();
+    }
+
+    Optional<MoveResult> lastMove() {
+        return Optional.ofNullable(lastMove);
+    }
+
+    MovePolicy policy() {
+        return policy;
+    }
+
+    void setPolicy(MovePolicy next) {
+        policy = next;
+    }
+
+    // ---- without moving
+
+    /** Takes up the best backend that will have it, afresh; if none will it waits, and {@link #reason} says why. */
+    void engage() {
+        List<String> reasons = new ArrayList<>();
+        engage(backends.candidates(request, reasons), reasons);
+    }
+
+    private void engage(List<Backends.Installed> candidates, List<String> reasons) {
+        for (Backends.Installed candidate : candidates) {
+            try {
+                Engagement next = open(candidate, request.name());
+                engagement = next;
+                lines.reset(next.partition());
+                gate.letGo(next.processors());
+                waitingFor = "";
+                onChanged.run();
+                return;
+            } catch (BackendException | AttachException | RuntimeException | LinkageError e) {
+                reasons.add(candidate.name() + ": " + text(e));
+            }
+        }
+        waitFor(reasons.isEmpty() ? "none is installed" : String.join("; ", reasons));
+    }
+
+    /** Lets go of everything, the parked state too. */
+    void disengage() {
+        parked = null;
+        Engagement current = engagement;
+        engagement = null;
+        if (current != null) {
+            lines.reset(null);
+            gate.forget();
+            current.close();
+        }
+    }
+
+    void waitFor(String reason) {
+        waitingFor = reason;
+        onChanged.run();
+    }
+
+    /** A backend may have come: takes it up if there is none, or goes on there if parked for want of one. */
+    void takeUp() {
+        Parked kept = parked;
+        if (kept != null && !kept.untilAsked()) {
+            List<String> reasons = new ArrayList<>();
+            MoveResult landed =
+                    land(targets(one -> true, reasons), reasons, "a backend came", new MoveClock(request.name()));
+            if (landed != null) {
+                ended(landed);
+            }
+        } else if (kept == null && engagement == null) {
+            engage();
+        }
+    }
+
+    // ---- moving
+
+    /** The service of a backend that ranks higher than the present one, where the policy is to follow it. */
+    Optional<Long> better() {
+        Engagement current = engagement;
+        if (policy != MovePolicy.TO_BETTER_BACKEND || current == null) {
+            return Optional.empty();
+        }
+        List<Backends.Installed> all = backends.candidates(request, new ArrayList<>());
+        int ranking = all.stream()
+                .filter(one -> one.serviceId() == current.backend().serviceId())
+                .mapToInt(Backends.Installed::ranking)
+                .findAny()
+                .orElse(Integer.MIN_VALUE);
+        return all.stream().findFirst().filter(best -> best.ranking() > ranking).map(Backends.Installed::serviceId);
+    }
+
+    /**
+     * Moves to the best backend that is wanted, or goes on there.
+     *
+     * @param filter what is wanted, for people
+     * @param hold how long to wait for exit handlers
+     */
+    MoveResult move(String filter, Predicate<Backends.Installed> wanted, String reason, Duration hold) {
+        List<String> reasons = new ArrayList<>();
+        List<Backends.Installed> targets = targets(wanted, reasons);
+        if (targets.isEmpty()) {
+            reasons = noTarget(filter, reasons);
+        }
+        MoveClock clock = new MoveClock(request.name());
+        String from = here();
+        MoveResult result = parked != null
+                ? land(targets, reasons, reason, clock)
+                : engagement != null ? fly(targets, reasons, reason, () -> hold, clock) : begin(targets, reason);
+        return ended(result != null ? result : stayed(from, String.join("; ", reasons), clock));
+    }
+
+    private static List<String> noTarget(String filter, List<String> refused) {
+        List<String> all = new ArrayList<>(refused);
+        all.add(filter.isEmpty() ? "no other backend is installed" : "no other backend matches " + filter);
+        return all;
+    }
+
+    private @Nullable MoveResult begin(List<Backends.Installed> targets, String reason) {
+        engage(targets, new ArrayList<>());
+        return engagement == null ? null : moved("", reason, new MoveClock(request.name()));
+    }
+
+    /** Parks until {@link #move} is called. */
+    MoveResult park(String reason, Duration hold) {
+        Engagement current = engagement;
+        MoveClock clock = new MoveClock(request.name());
+        if (current == null) {
+            return ended(stayed(here(), "it has no backend to leave", clock));
+        }
+        try {
+            return ended(takeOff(current, reason, true, hold, clock));
+        } catch (BackendException | RuntimeException | LinkageError e) {
+            return ended(stayed(here(), text(e), clock));
+        }
+    }
+
+    /**
+     * Leaves a backend that is about to be gone: for the best other, or parks.
+     *
+     * @param latest when exit handlers must have returned, as {@link System#nanoTime()} tells it
+     * @throws BackendException why neither can be; it is on that backend still
+     */
+    void leave(Engagement from, String reason, long latest) throws BackendException {
+        MoveClock clock = new MoveClock(request.name());
+        List<String> reasons = new ArrayList<>();
+        long half = System.nanoTime() + (latest - System.nanoTime()) / 2;
+        MoveResult moved = fly(targetsOnDeparture(from, reasons), reasons, reason, () -> until(half), clock);
+        if (moved != null) {
+            ended(moved);
+            return;
+        }
+        MoveResult result = takeOff(from, reason, false, until(latest), clock);
+        waitFor(reasons.isEmpty() ? "no other backend is installed" : String.join("; ", reasons));
+        ended(result);
+    }
+
+    /** What is left until then, or nothing. */
+    static Duration until(long nanoTime) {
+        return Duration.ofNanos(Math.max(0, nanoTime - System.nanoTime()));
+    }
+
+    /**
+     * Tries the targets in turn.
+     *
+     * @param reasons takes why one would not have it
+     * @param hold how long to wait for exit handlers, asked once the other partition is prepared
+     * @return null if none has it: it goes on where it was
+     */
+    private @Nullable MoveResult fly(
+            List<Backends.Installed> targets,
+            List<String> reasons,
+            String reason,
+            Supplier<Duration> hold,
+            MoveClock clock) {
+        for (Backends.Installed target : targets) {
+            Engagement from = engagement;
+            if (from == null || !admits(target, reasons)) {
+                continue;
+            }
+            try {
+                String left = from.backend().title();
+                fly(from, target, hold, clock);
+                return moved(left, reason, clock);
+            } catch (MembackingException | RuntimeException | LinkageError e) {
+                reasons.add(target.title() + ": " + text(e));
+            }
+        }
+        return null;
+    }
+
+    /** @throws MembackingException with the guest going on where it was, and nothing left in the target */
+    private void fly(Engagement from, Backends.Installed target, Supplier<Duration> hold, MoveClock clock)
+            throws MembackingException {
+        Engagement to = clock.preparing(() -> open(target, otherThan(from)));
+        try {
+            mover.cutOver(from, to, hold.get(), clock);
+        } catch (BackendException | RuntimeException | Error e) {
+            to.close();
+            throw e;
+        }
+        engagement = to;
+        try {
+            clock.verifying(() -> mover.verify(to));
+        } catch (BackendException drift) {
+            // The old partition is still whole: better there than on one that is not what it should be.
+            if (goBack(from, to, drift, clock)) {
+                throw drift;
+            }
+        }
+        clock.closing(from);
+    }
+
+    private boolean goBack(Engagement from, Engagement to, BackendException drift, MoveClock clock) {
+        try {
+            mover.cutOver(to, from, BACK, clock);
+        } catch (BackendException | RuntimeException e) {
+            drift.addSuppressed(e);
+            LOG.log(System.Logger.Level.ERROR, "'" + request.name() + "' drifts and cannot be moved back", drift);
+            return false;
+        }
+        engagement = from;
+        to.close();
+        return true;
+    }
+
+    private String otherThan(Engagement current) {
+        String name = request.name();
+        return current.attachmentName().equals(name) ? name + " (moved)" : name;
+    }
+
+    private Engagement open(Backends.Installed target, String attachment) throws BackendException, AttachException {
+        return Engagement.open(target, request, attachment, model(), gate, onDetached);
+    }
+
+    /** @throws BackendException with the guest going on where it was */
+    private MoveResult takeOff(Engagement from, String reason, boolean untilAsked, Duration hold, MoveClock clock)
+            throws BackendException {
+        GuestState state = mover.takeOff(from, hold, clock);
+        parked = new Parked(state, from.backend().name(), reason, untilAsked);
+        engagement = null;
+        String left = from.backend().title();
+        clock.closing(from);
+        waitFor("");
+        return new MoveResult(MoveResult.Kind.PARKED, left, "", reason, Duration.ZERO, clock.times());
+    }
+
+    /** @return null if none has it: it stays parked */
+    private @Nullable MoveResult land(
+            List<Backends.Installed> targets, List<String> reasons, String reason, MoveClock clock) {
+        Parked kept = parked;
+        for (Backends.Installed target : targets) {
+            if (kept == null || !admits(target, reasons)) {
+                continue;
+            }
+            Engagement to = null;
+            try {
+                to = clock.preparing(() -> open(target, request.name()));
+                engagement = to;
+                mover.land(kept.state(), to, clock);
+                parked = null;
+                waitingFor = "";
+                return moved("", reason, clock);
+            } catch (MembackingException | RuntimeException | LinkageError e) {
+                engagement = null;
+                if (to != null) {
+                    to.close();
+                }
+                reasons.add(target.title() + ": " + text(e));
+            }
+        }
+        waitingFor = reasons.isEmpty() ? "no backend is installed" : String.join("; ", reasons);
+        return null;
+    }
+
+    private boolean admits(Backends.Installed target, List<String> reasons) {
+        List<String> obstacles = compatibility(target).obstacles();
+        if (!obstacles.isEmpty()) {
+            reasons.add(target.title() + ": " + String.join(", ", obstacles));
+        }
+        return obstacles.isEmpty();
+    }
+
+    private MoveResult moved(String from, String reason, MoveClock clock) {
+        moves.incrementAndGet();
+        onChanged.run();
+        return new MoveResult(MoveResult.Kind.MOVED, from, here(), reason, clock.standStill(), clock.times());
+    }
+
+    private MoveResult stayed(String from, String why, MoveClock clock) {
+        return parked != null
+                ? new MoveResult(MoveResult.Kind.PARKED, from, "", why, clock.standStill(), clock.times())
+                : new MoveResult(MoveResult.Kind.STAYED, from, here(), why, clock.standStill(), clock.times());
+    }
+
+    /** A move that did not even begin. */
+    MoveResult stayed(String why) {
+        return ended(stayed(here(), why, new MoveClock(request.name())));
+    }
+
+    private MoveResult ended(MoveResult result) {
+        lastMove = result;
+        LOG.log(
+                result.moved() ? System.Logger.Level.INFO : System.Logger.Level.WARNING,
+                "''{0}'' {1} {2} -> {3}: {4}",
+                request.name(),
+                result.kind(),
+                result.from(),
+                result.to(),
+                result.reason());
+        return result;
+    }
+
+    // ---- where it may go
+
+    /** What {@link #move} would do: makes a partition to see, and leaves nothing. */
+    MoveForecast forecast(String now, String filter, Predicate<Backends.Installed> wanted) {
+        List<String> obstacles = new ArrayList<>();
+        List<Backends.Installed> targets = targets(wanted, obstacles);
+        if (targets.isEmpty()) {
+            return new MoveForecast(now, "", List.of(), List.of(), noTarget(filter, obstacles));
+        }
+        for (Backends.Installed target : targets) {
+            if (admits(target, obstacles)) {
+                try {
+                    Engagement.rehearse(target, request, model());
+                    Compatibility found = compatibility(target);
+                    return new MoveForecast(now, target.title(), found.carried(), found.lost(), List.of());
+                } catch (BackendException | RuntimeException | LinkageError e) {
+                    obstacles.add(target.title() + ": " + text(e));
+                }
+            }
+        }
+        Compatibility best = compatibility(targets.get(0));
+        return new MoveForecast(now, targets.get(0).title(), best.carried(), best.lost(), obstacles);
+    }
+
+    /** The backends that are wanted and that the policy admits, other than the present one, best first. */
+    private List<Backends.Installed> targets(Predicate<Backends.Installed> wanted, List<String> refused) {
+        Engagement current = engagement;
+        Parked kept = parked;
+        List<Backends.Installed> targets = new ArrayList<>();
+        for (Backends.Installed one : backends.candidates(request, refused)) {
+            if ((current != null && one.serviceId() == current.backend().serviceId()) || !wanted.test(one)) {
+                continue;
+            }
+            if (policy == MovePolicy.PINNED && current != null) {
+                refused.add(pinned(current.backend().title(), one));
+            } else if (policy == MovePolicy.PINNED
+                    && kept != null
+                    && !one.name().equals(kept.backend())) {
+                refused.add(pinned(kept.backend(), one));
+            } else {
+                targets.add(one);
+            }
+        }
+        return targets;
+    }
+
+    private List<Backends.Installed> targetsOnDeparture(Engagement from, List<String> refused) {
+        List<Backends.Installed> targets = new ArrayList<>();
+        for (Backends.Installed one : backends.candidates(request, refused)) {
+            if (policy == MovePolicy.PINNED && !one.name().equals(from.backend().name())) {
+                refused.add(pinned(from.backend().name(), one));
+            } else {
+                targets.add(one);
+            }
+        }
+        return targets;
+    }
+
+    private String pinned(String to, Backends.Installed other) {
+        return "'" + request.name() + "' is pinned to " + to + ", not " + other.title();
+    }
+
+    private Compatibility compatibility(Backends.Installed target) {
+        Engagement current = engagement;
+        Parked kept = parked;
+        String format = current != null
+                ? current.capabilities().stateFormat()
+                : kept != null
+                        ? kept.state().format()
+                        : target.backend().capabilities().stateFormat();
+        return Compatibility.of(
+                request,
+                format,
+                target.backend().capabilities(),
+                request.memory().regions().size(),
+                current == null ? 0 : current.attachment().mappings().size());
+    }
+
+    /** What the guest has taken its processors for, once it has some. */
+    private Optional<CpuModel> model() {
+        Engagement current = engagement;
+        Parked kept = parked;
+        return current != null
+                ? Optional.of(current.partition().cpuModel())
+                : Optional.ofNullable(kept).map(k -> k.state().model());
+    }
+
+    private static String text(Throwable e) {
+        return e instanceof RuntimeException ? e.toString() : String.valueOf(e.getMessage());
+    }
+}
