@@ -14,6 +14,8 @@ enum ExitStatus {
     HYPERVISOR_FAILED(6),
     /** Regions, VA space and partition do not agree. */
     DRIFT(8),
+    /** It asked for device memory or for a move, and that could not be done. */
+    GUEST_NOT_SERVED(10),
     USAGE(64),
     NO_IMAGE(66),
     BAD_IMAGE(68),

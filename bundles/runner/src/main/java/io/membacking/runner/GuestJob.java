@@ -4,6 +4,7 @@ import io.membacking.error.AllocationException;
 import io.membacking.error.BackendException;
 import io.membacking.error.HostMappingException;
 import io.membacking.error.MembackingException;
+import io.membacking.guests.GuestProgram;
 import io.membacking.machine.BootSource;
 import io.membacking.machine.Machine;
 import io.membacking.machine.MachineConfig;
@@ -31,10 +32,16 @@ final class GuestJob {
 
     private static final String NAME = "guest";
 
+    /** What our own programs end with. */
+    private static final int OWN_SUCCESS = (GuestProgram.SUCCESS << 1) | 1;
+
     /** How long a backend's bundle may take to show up after ours. */
     private static final Duration BACKEND_DEADLINE = Duration.ofSeconds(5);
 
     private static final Duration TICK = Duration.ofMillis(200);
+
+    /** Between two looks whether a guest asks for something. */
+    private static final Duration SERVICE = Duration.ofMillis(20);
 
     private final Machines machines;
     private final VirtualMachines virtualMachines;
@@ -50,7 +57,13 @@ final class GuestJob {
 
     /** @return the exit code */
     int run(RunOptions options) throws RunFailure {
-        BootSource boot = images.choose(options);
+        BootSource boot;
+        try {
+            boot = images.choose(options, canRunFirmware(options));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return ExitStatus.HYPERVISOR_FAILED.code();
+        }
         CompletableFuture<Run> started = new CompletableFuture<>();
         Machine machine = create(options, boot, () -> {
             var unused =
@@ -70,6 +83,18 @@ final class GuestJob {
         }
     }
 
+    /** Waits for a backend that may be used, as long as it may take to show up. */
+    private boolean canRunFirmware(RunOptions options) throws InterruptedException {
+        long end = System.nanoTime() + BACKEND_DEADLINE.toNanos();
+        BackendChoice choice = new BackendChoice(options.backend());
+        List<BackendInfo> usable = choice.usable(virtualMachines.backends());
+        while (usable.isEmpty() && virtualMachines.backends().isEmpty() && System.nanoTime() < end) {
+            Thread.sleep(TICK.toMillis());
+            usable = choice.usable(virtualMachines.backends());
+        }
+        return usable.stream().anyMatch(backend -> backend.capabilities().interruptControllers());
+    }
+
     private Machine create(RunOptions options, BootSource boot, Runnable nothingToBoot) throws RunFailure {
         OutputStream serial = terminal.console();
         OutputStream debug = terminal.console();
@@ -78,10 +103,14 @@ final class GuestJob {
             debug = new LineWatch(debug, NO_BOOT_DEVICE, nothingToBoot);
         }
         try {
-            return machines.create(MachineConfig.of(NAME, boot)
+            MachineConfig config = MachineConfig.of(NAME, boot)
                     .withMemory(options.memory())
                     .withProcessors(options.processors())
-                    .withOutput(serial, debug));
+                    .withOutput(serial, debug);
+            if (!options.backend().isEmpty()) {
+                config = config.withBackendFilter(options.backend());
+            }
+            return machines.create(Images.isOwn(boot) ? config.withInterruptControllers(false) : config);
         } catch (IllegalArgumentException e) {
             throw new RunFailure(ExitStatus.BAD_IMAGE, message(e));
         } catch (AllocationException | HostMappingException e) {
@@ -134,8 +163,13 @@ final class GuestJob {
         long before = report.lastSequence();
         Run run = start(machine);
         started.complete(run);
-        Optional<RunResult> result = run.await(TICK);
+        Workout workout = Images.isWorkout(machine.config().boot()) ? new Workout(machine, terminal) : null;
+        Duration tick = workout == null ? TICK : SERVICE;
+        Optional<RunResult> result = run.await(tick);
         while (result.isEmpty()) {
+            if (workout != null) {
+                workout.serve();
+            }
             Duration elapsed = Duration.ofNanos(System.nanoTime() - begun);
             if (!options.timeout().isZero() && elapsed.compareTo(options.timeout()) >= 0) {
                 run.stop(
@@ -143,9 +177,10 @@ final class GuestJob {
                         "its time of " + options.timeout().toSeconds() + " s was over");
             }
             terminal.progress("running for " + elapsed.toSeconds() + " s");
-            result = run.await(TICK);
+            result = run.await(tick);
         }
-        return finish(machine, report, before, result.get());
+        int code = finish(machine, report, before, result.get());
+        return workout != null && !workout.served() && code == OWN_SUCCESS ? ExitStatus.GUEST_NOT_SERVED.code() : code;
     }
 
     private static Run start(Machine machine) throws RunFailure {

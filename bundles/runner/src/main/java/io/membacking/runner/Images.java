@@ -24,6 +24,9 @@ final class Images {
     /** Larger files are not read: no image of a machine is. */
     private static final long MOST = 512L << 20;
 
+    /** How our own programs are called; no path begins so but by intent. */
+    private static final String OWN = "guest program ";
+
     private final List<Path> usualFirmware;
 
     Images() {
@@ -35,7 +38,11 @@ final class Images {
         this.usualFirmware = List.copyOf(usualFirmware);
     }
 
-    BootSource choose(RunOptions options) throws RunFailure {
+    /** @param firmware whether a backend that firmware can run on is there: without one a guest of our own is the default */
+    BootSource choose(RunOptions options, boolean firmware) throws RunFailure {
+        if (options.guest() != null) {
+            return own(options.guest(), options.commandLine());
+        }
         if (options.firmware() != null) {
             return new BootSource.Firmware(options.firmware(), read("firmware", options.firmware()));
         }
@@ -46,13 +53,26 @@ final class Images {
             byte[] image = read("flat binary", options.flat());
             return new BootSource.Flat(options.flat(), image, options.flatAddress(), options.flatMode());
         }
-        Optional<Path> firmware =
-                usualFirmware.stream().filter(Files::isReadable).findFirst();
-        if (firmware.isPresent()) {
-            String name = firmware.get().toString();
+        Optional<Path> usual =
+                firmware ? usualFirmware.stream().filter(Files::isReadable).findFirst() : Optional.empty();
+        if (usual.isPresent()) {
+            String name = usual.get().toString();
             return new BootSource.Firmware(name, read("firmware", name));
         }
-        return new BootSource.Kernel("guest program hello", GuestProgram.HELLO.bytes(), "");
+        return own(GuestProgram.WORKOUT, "");
+    }
+
+    private static BootSource own(GuestProgram program, String commandLine) {
+        return new BootSource.Kernel(OWN + program.id(), program.bytes(), commandLine);
+    }
+
+    /** Whether it is a guest program of our own: these need no interrupt controllers. */
+    static boolean isOwn(BootSource boot) {
+        return boot.name().startsWith(OWN);
+    }
+
+    static boolean isWorkout(BootSource boot) {
+        return boot.name().equals(OWN + GuestProgram.WORKOUT.id());
     }
 
     private static byte[] read(String kind, String name) throws RunFailure {

@@ -1,19 +1,27 @@
 package io.membacking.runner;
 
+import io.membacking.guests.GuestProgram;
 import io.membacking.machine.BootSource;
+import io.membacking.partition.PartitionBackend;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.osgi.framework.FrameworkUtil;
+import org.osgi.framework.InvalidSyntaxException;
 
 /**
  * The command line.
  *
  * @param firmware a file, or null
  * @param kernel likewise
- * @param flat likewise; at most one of the three is given
+ * @param flat likewise
+ * @param guest a guest program of our own, or null; at most one of the four is given
+ * @param backend an LDAP filter over the backends' service properties, or empty for any
  * @param timeout zero for none
  */
 record RunOptions(
@@ -25,6 +33,8 @@ record RunOptions(
         @Nullable String flat,
         long flatAddress,
         BootSource.Mode flatMode,
+        @Nullable GuestProgram guest,
+        String backend,
         Duration timeout,
         boolean shell,
         boolean version) {
@@ -52,6 +62,8 @@ record RunOptions(
         private @Nullable String flat;
         private long flatAddress = 0x8000;
         private BootSource.Mode flatMode = BootSource.Mode.REAL;
+        private @Nullable GuestProgram guest;
+        private String backend = "";
         private Duration timeout = DEFAULT_TIMEOUT;
         private boolean shell;
         private boolean version;
@@ -76,12 +88,15 @@ record RunOptions(
                     take(argument);
                 }
             }
-            int images = (firmware == null ? 0 : 1) + (kernel == null ? 0 : 1) + (flat == null ? 0 : 1);
+            int images = (firmware == null ? 0 : 1)
+                    + (kernel == null ? 0 : 1)
+                    + (flat == null ? 0 : 1)
+                    + (guest == null ? 0 : 1);
             if (images > 1) {
-                throw usage("only one of --firmware, --kernel and --flat can be given");
+                throw usage("only one of --firmware, --kernel, --flat and --guest can be given");
             }
-            if (commandLine != null && kernel == null) {
-                throw usage("--append is for --kernel, and there is none");
+            if (commandLine != null && kernel == null && guest == null) {
+                throw usage("--append is for --kernel and --guest, and there is none");
             }
         }
 
@@ -95,6 +110,8 @@ record RunOptions(
                 case "--flat" -> flat = value(option);
                 case "--address" -> flatAddress = number(option, 0, 0xffffffffL);
                 case "--mode" -> flatMode = mode(value(option));
+                case "--guest" -> guest = guest(value(option));
+                case "--backend" -> backend = backend(value(option));
                 case "--timeout" -> timeout = Duration.ofSeconds(number(option, 0, 10_000_000));
                 case "--shell" -> shell = true;
                 case "--version" -> version = true;
@@ -131,6 +148,31 @@ record RunOptions(
             throw usage("option --mode takes real, protected, long or long-user, not '" + text + "'");
         }
 
+        private static GuestProgram guest(String text) throws RunFailure {
+            List<GuestProgram> programs = Arrays.stream(GuestProgram.values())
+                    .filter(program -> program.mode() == GuestProgram.Mode.MULTIBOOT)
+                    .toList();
+            for (GuestProgram program : programs) {
+                if (program.id().equals(text)) {
+                    return program;
+                }
+            }
+            throw usage("option --guest takes "
+                    + programs.stream().map(GuestProgram::id).collect(Collectors.joining(", ")) + ", not '" + text
+                    + "'");
+        }
+
+        /** A name is short for the filter that it is in. */
+        private static String backend(String text) throws RunFailure {
+            String filter = text.startsWith("(") ? text : "(" + PartitionBackend.NAME + "=" + text + ")";
+            try {
+                FrameworkUtil.createFilter(filter);
+                return filter;
+            } catch (InvalidSyntaxException e) {
+                throw usage("option --backend takes a backend's name or an LDAP filter, not '" + text + "'");
+            }
+        }
+
         RunOptions options() {
             return new RunOptions(
                     memory,
@@ -141,6 +183,8 @@ record RunOptions(
                     flat,
                     flatAddress,
                     flatMode,
+                    guest,
+                    backend,
                     timeout,
                     shell,
                     version);

@@ -75,26 +75,53 @@ final class RunOptionsTest {
     @Test
     void missingImagesAreNamedWithARemedy() throws Exception {
         RunFailure failure = assertThrows(RunFailure.class, () -> new Images()
-                .choose(RunOptions.parse(
-                        List.of("--firmware", folder.resolve("none").toString()))));
+                .choose(
+                        RunOptions.parse(
+                                List.of("--firmware", folder.resolve("none").toString())),
+                        true));
         assertEquals(ExitStatus.NO_IMAGE, failure.status());
         assertTrue(failure.getMessage().contains("apt-get install seabios"), failure.getMessage());
-        failure = assertThrows(
-                RunFailure.class, () -> new Images().choose(RunOptions.parse(List.of("--kernel", folder.toString()))));
+        failure = assertThrows(RunFailure.class, () -> new Images()
+                .choose(RunOptions.parse(List.of("--kernel", folder.toString())), true));
         assertTrue(failure.getMessage().contains("directory"), failure.getMessage());
     }
 
     @Test
     void theFirstFirmwareThatIsThereIsTaken() throws Exception {
         Path there = Files.write(folder.resolve("bios"), new byte[4096]);
-        BootSource boot = new Images(List.of(folder.resolve("none"), there)).choose(RunOptions.parse(List.of()));
+        BootSource boot = new Images(List.of(folder.resolve("none"), there)).choose(RunOptions.parse(List.of()), true);
         assertEquals(there.toString(), boot.name());
     }
 
     @Test
-    void withoutFirmwareAGuestOfOurOwnIsBooted() throws Exception {
-        BootSource boot = new Images(List.of()).choose(RunOptions.parse(List.of()));
-        assertTrue(boot instanceof BootSource.Kernel && boot.image().length > 0);
+    void withoutFirmwareOrAHypervisorForItAGuestOfOurOwnIsBooted() throws Exception {
+        BootSource boot = new Images(List.of()).choose(RunOptions.parse(List.of()), true);
+        assertTrue(Images.isWorkout(boot) && boot.image().length > 0);
+        Path there = Files.write(folder.resolve("bios"), new byte[4096]);
+        assertTrue(Images.isWorkout(new Images(List.of(there)).choose(RunOptions.parse(List.of()), false)));
+    }
+
+    @Test
+    void guestProgramsOfOurOwnAreNamed() throws Exception {
+        BootSource boot =
+                new Images().choose(RunOptions.parse(List.of("--guest", "counter", "--append", "lines=3")), true);
+        assertTrue(Images.isOwn(boot) && !Images.isWorkout(boot));
+        assertEquals("lines=3", ((BootSource.Kernel) boot).commandLine());
+        assertFails(ExitStatus.USAGE, "hello, counter", "--guest", "user-reader");
+        assertFails(ExitStatus.USAGE, "only one", "--guest", "hello", "--kernel", "b");
+    }
+
+    @Test
+    void aBackendIsGivenByItsNameOrByAFilter() throws Exception {
+        assertEquals(
+                "(membacking.backend=kvm)",
+                RunOptions.parse(List.of("--backend", "kvm")).backend());
+        assertEquals(
+                "(membacking.trace=true)",
+                RunOptions.parse(List.of("--backend", "(membacking.trace=true)"))
+                        .backend());
+        assertEquals("", RunOptions.parse(List.of()).backend());
+        assertFails(ExitStatus.USAGE, "LDAP", "--backend", "(a");
     }
 
     @Test
@@ -105,8 +132,18 @@ final class RunOptionsTest {
             assertEquals(0, status.code() % 2, status.name());
             assertTrue(help.lines().anyMatch(l -> l.strip().startsWith(status.code() + "  ")), status.name());
         }
-        for (String option :
-                List.of("memory", "firmware", "kernel", "append", "flat", "address", "mode", "timeout", "shell")) {
+        for (String option : List.of(
+                "memory",
+                "firmware",
+                "kernel",
+                "append",
+                "flat",
+                "address",
+                "mode",
+                "guest",
+                "backend",
+                "timeout",
+                "shell")) {
             assertTrue(help.contains("  --" + option), option);
         }
     }

@@ -63,6 +63,27 @@ final class GuestBootIT {
     }
 
     @Test
+    void aGuestProgramOfOurOwnGetsDeviceMemoryAndIsMoved() throws Exception {
+        for (String backend : List.of("kvm")) {
+            if (backend.equals("kvm")) {
+                require(KVM, "load the kvm modules and give this user access");
+            }
+            Ended ended = run("--guest", "workout", "--backend", backend);
+            assertEquals(33, ended.status(), ended.toString());
+            for (String line : List.of(
+                    "Booting guest program workout with 64 MiB on " + backend + "\\.",
+                    "ok segment 0xc0000-0xc4000 .*",
+                    "ok device memory has moved to 0xd0100000 with its contents",
+                    "ok device memory is gone",
+                    "\\[parked and resumed on " + backend + " .*",
+                    "ok moved in the course of \\d+ laps, with registers and memory as they were",
+                    "Drift check: clean\\. .*")) {
+                assertTrue(ended.out().lines().anyMatch(l -> l.matches(line)), line + " is not in " + ended);
+            }
+        }
+    }
+
+    @Test
     void aGuestThatDoesNotEndIsEndedByItsTime() throws Exception {
         require(KVM, "load the kvm modules and give this user access");
         Path spin = Files.write(temporary.resolve("spin.bin"), new byte[] {(byte) 0xeb, (byte) 0xfe});
