@@ -28,6 +28,9 @@ sealed interface AddressRoom permits Placeholders, RetakenAddresses {
     /** Frees any part of private memory; what is left of it stays as it is, where it is. */
     void vacatePrivate(MemoryRange part);
 
+    /** Takes the pages of a part of private memory, which stays reserved. */
+    void decommit(MemoryRange part);
+
     /** Makes one of vacant parts. All of the range is vacant, and nothing vacant touches it. */
     void join(MemoryRange vacant);
 

@@ -11,7 +11,8 @@ import java.util.TreeSet;
  *
  * @param capabilities for consumers
  * @param placeholders whether addresses can be kept by placeholders, and views be aligned to pages alone
- * @param granularity bytes that addresses and offsets of views are multiples of where there are no placeholders
+ * @param granularity bytes that addresses of allocations are multiples of, and those and offsets of views where there are no
+ *     placeholders
  * @param highestAddress the last one that a program may have
  * @param processBarrier whether FlushProcessWriteBuffers does what it says
  * @param largePage bytes of a large page; 0 where the processor has none
@@ -36,6 +37,7 @@ record HostFacts(
             return new HostFacts(
                     new HostCapabilities(
                             "windows",
+                            page,
                             placeholders ? page : granularity,
                             largePage > 0 && LockPagesPrivilege.held() ? Set.of(largePage) : Set.of(),
                             nodes(),
@@ -58,6 +60,7 @@ record HostFacts(
         return new HostFacts(
                 new HostCapabilities(
                         with.system(),
+                        with.pageSize(),
                         granularity,
                         with.hugePageSizes(),
                         with.numaNodes(),

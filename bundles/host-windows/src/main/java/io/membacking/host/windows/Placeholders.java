@@ -95,6 +95,11 @@ final class Placeholders implements AddressRoom {
     }
 
     @Override
+    public void decommit(MemoryRange part) {
+        throw new IllegalStateException("private memory at " + part + " can go as it is");
+    }
+
+    @Override
     public void join(MemoryRange room) {
         Map<Long, Long> parts = vacant.subMap(room.start(), room.end());
         if (parts.size() > 1) {

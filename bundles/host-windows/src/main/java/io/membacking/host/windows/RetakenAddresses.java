@@ -100,6 +100,15 @@ final class RetakenAddresses implements AddressRoom {
     }
 
     @Override
+    public void decommit(MemoryRange part) {
+        // Granule by granule, since each is an allocation.
+        for (long at = part.start(); at < part.end(); at = (at & -granularity) + granularity) {
+            long end = Math.min(part.end(), (at & -granularity) + granularity);
+            Win32.VirtualFreeEx(process, base + at, end - at, Win32.MEM_DECOMMIT);
+        }
+    }
+
+    @Override
     public void join(MemoryRange room) {
         Collection<Long> starts = reserved.subMap(room.start(), room.end()).keySet();
         starts.forEach(start -> Win32.VirtualFreeEx(process, base + start, 0, Win32.MEM_RELEASE));

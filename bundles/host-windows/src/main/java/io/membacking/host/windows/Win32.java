@@ -38,6 +38,7 @@ final class Win32 {
     static final int MEM_LARGE_PAGES = 0x20000000;
     static final int MEM_COALESCE_PLACEHOLDERS = 0x1;
     static final int MEM_PRESERVE_PLACEHOLDER = 0x2;
+    static final int MEM_DECOMMIT = 0x4000;
     static final int MEM_RELEASE = 0x8000;
     static final int MEM_FREE = 0x10000;
     static final int MEM_MAPPED = 0x40000;

@@ -221,13 +221,7 @@ public class WindowsHostMemory implements HostMemory, AutoCloseable {
             throw new AllocationException(notCommitted(operation, request.size(), page, error));
         }
         return new SectionBacking(
-                this,
-                request.name(),
-                request.kind(),
-                request.size(),
-                huge ? page : capabilities().pageSize(),
-                new Section(handle),
-                identity);
+                this, request.name(), request.kind(), request.size(), page, new Section(handle), identity);
     }
 
     private static Failure notCommitted(String operation, long size, long page, NativeError error) {

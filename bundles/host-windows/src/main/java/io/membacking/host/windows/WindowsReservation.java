@@ -85,9 +85,10 @@ final class WindowsReservation implements AddressReservation {
             throws HostMappingException {
         HostFacts facts = host.facts();
         long aligned = Math.max(alignment, facts.granularity());
+        long whole = (size + facts.granularity() - 1) & -facts.granularity();
         AddressRoom room = facts.placeholders()
                 ? Placeholders.reserve(process, size, aligned)
-                : RetakenAddresses.reserve(process, size, aligned, facts);
+                : RetakenAddresses.reserve(process, whole, aligned, facts);
         if (room == null) {
             throw new HostMappingException(new Failure(
                     "reserve 0x" + Long.toHexString(size) + " bytes of addresses",
@@ -187,7 +188,7 @@ final class WindowsReservation implements AddressReservation {
     /** Windows maps whole large pages only; without placeholders whole granules, of which every page it says it has is made. */
     private void refuseCutPages(String operation, MemoryRange offsets, WindowsBacking memory, long backingOffset)
             throws HostMappingException {
-        long granule = host.capabilities().pageSize();
+        long granule = host.capabilities().mappingGranularity();
         if (((offsets.start() | offsets.end() | backingOffset) & (granule - 1)) != 0) {
             throw new HostMappingException(noPlaceholders(operation, offsets, granule));
         }
@@ -236,11 +237,6 @@ final class WindowsReservation implements AddressReservation {
     @Override
     public synchronized void release(MemoryRange offsets) {
         check(offsets);
-        long granule = host.capabilities().pageSize();
-        if (((offsets.start() | offsets.end()) & (granule - 1)) != 0) {
-            throw new IllegalArgumentException(
-                    noPlaceholders("release", offsets, granule).toString());
-        }
         Held cut = cutBy(offsets);
         if (cut != null) {
             throw new IllegalArgumentException("releasing " + offsets + " would cut a page of 0x"
@@ -254,12 +250,29 @@ final class WindowsReservation implements AddressReservation {
             MemoryRange part = piece.range.intersection(offsets).orElseThrow();
             if (piece.isView()) {
                 lingering.add(part);
-                if (lingering.outside(piece.range).isEmpty()) {
-                    replace(piece.range, null);
-                }
             } else {
-                replace(part, null);
+                releasePrivate(part);
             }
+        }
+        for (Held piece : overlapping(offsets)) {
+            if (lingering.outside(piece.range).isEmpty()) {
+                replace(piece.range, null);
+            }
+        }
+    }
+
+    /** Whole granules go; what is less of one only loses its pages, and its addresses linger. */
+    private void releasePrivate(MemoryRange part) {
+        long granule = host.capabilities().mappingGranularity();
+        long start = (part.start() + granule - 1) & -granule;
+        long end = part.end() & -granule;
+        if (start < end) {
+            replace(new MemoryRange(start, end), null);
+        }
+        List<MemoryRange> edges = start < end ? part.minus(new MemoryRange(start, end)) : List.of(part);
+        for (MemoryRange edge : edges) {
+            room.decommit(edge);
+            lingering.add(edge);
         }
     }
 

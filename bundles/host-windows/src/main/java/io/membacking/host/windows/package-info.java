@@ -11,8 +11,9 @@
  *       JVM. There is no second line behind the mapping manager's snapshot and epochs, which let no access to what is not held.
  *   <li>Nothing is replaced in place: for a moment the addresses are inaccessible, and so is what lies around them in a view that
  *       is cut, because views go as a whole ({@code WindowsReservation.disturbed}).
- *   <li>Where Windows has no placeholders (before Windows 10 1803, and Wine 8) views begin and end at multiples of 64 KiB, and
- *       that is the page size this host reports; maps that are aligned to less are refused by name. See
+ *   <li>Where Windows has no placeholders (before Windows 10 1803, and Wine 8) views begin and end at multiples of 64 KiB. Its
+ *       pages are as small as ever, so a guest's regions may be; what must be aligned is what is mapped in one piece, RAM from
+ *       one backing as a whole. The host reports it as granularity, and refuses maps that are aligned to less by name. See
  *       {@code RetakenAddresses} for what can go wrong there.
  *   <li>A section is charged against the commit limit when it is made, so accesses to it never fail for want of memory.
  *   <li>FlushProcessWriteBuffers serves as barrier for all threads, but not on Wine, where (8 and 10) it does nothing: there this

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.membacking.access.GuestMemory;
 import io.membacking.error.GuestAccessException;
+import io.membacking.error.MembackingException;
 import io.membacking.host.Backing;
 import io.membacking.host.BackingRequest;
 import io.membacking.mapping.MappingManager;
@@ -36,7 +37,7 @@ class GuestMemoryOnWindowsTest {
 
     private final WindowsHostMemory host = OnWindows.here() ? new WindowsHostMemory() : null;
     private final GuestMappingManagers spaces = host == null ? null : new GuestMappingManagers(host);
-    private final long page = host == null ? 0 : host.capabilities().pageSize();
+    private final long page = host == null ? 0 : host.capabilities().mappingGranularity();
 
     @BeforeAll
     static void onWindows() {
@@ -74,6 +75,43 @@ class GuestMemoryOnWindowsTest {
             assertThrows(IllegalStateException.class, () -> space.map(pages(4, 1), ram, 0));
             change.abandon();
             assertEquals(7, space.memory().readByte(7 * page));
+        }
+    }
+
+    /** Without placeholders: regions smaller than what can be mapped alone are one mapping, and other memory cannot come there. */
+    @Test
+    void smallRegionsOfOneBackingNeedNoPlaceholders() throws Exception {
+        long small = 0x4000;
+        try (WindowsHostMemory older = new WindowsHostMemory(HostFacts::withoutPlaceholders);
+                GuestMappingManagers olderSpaces = new GuestMappingManagers(older);
+                RegionManager guest = new GuestRegionManagers(olderSpaces).create("g", 0x100000);
+                Backing ram = older.allocate(BackingRequest.shared("ram", 0x100000))) {
+            guest.addBacking(ram);
+            Change build = guest.change("build");
+            List<RegionId> segments = new ArrayList<>();
+            for (long at = 0; at < 0x100000; at += small) {
+                RegionId id = build.add("ram", MemoryRange.ofLength(at, small), 0, RegionKind.RAM);
+                build.addMapping(id, MemoryRange.ofLength(0, small), ram.id(), at, true)
+                        .map(id, MapParameters.RAM);
+                segments.add(id);
+            }
+            build.commit();
+            guest.memory().writeByte(0xc4000, (byte) 5);
+            guest.change("hide").unmap(segments.get(0xc4000 / (int) small)).commit();
+            assertThrows(GuestAccessException.class, () -> guest.memory().readByte(0xc4000));
+            guest.change("show")
+                    .map(segments.get(0xc4000 / (int) small), MapParameters.RAM)
+                    .commit();
+            assertEquals(5, guest.memory().readByte(0xc4000));
+            Change over = guest.change("over");
+            RegionId device = over.add("device", MemoryRange.ofLength(0xc4000, small), 255, RegionKind.DEVICE);
+            over.addMapping(device, MemoryRange.ofLength(0, small), ram.id(), 0, true)
+                    .map(device, MapParameters.RAM);
+            String refused =
+                    assertThrows(MembackingException.class, over::commit).getMessage();
+            assertTrue(refused.contains("has no placeholders"), refused);
+            assertEquals(5, guest.memory().readByte(0xc4000));
+            assertTrue(guest.checkDrift().clean());
         }
     }
 

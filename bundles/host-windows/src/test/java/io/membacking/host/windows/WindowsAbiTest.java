@@ -55,6 +55,7 @@ class WindowsAbiTest {
             entry("value MEM_RESERVE_PLACEHOLDER", Win32.MEM_RESERVE_PLACEHOLDER),
             entry("value MEM_COALESCE_PLACEHOLDERS", Win32.MEM_COALESCE_PLACEHOLDERS),
             entry("value MEM_PRESERVE_PLACEHOLDER", Win32.MEM_PRESERVE_PLACEHOLDER),
+            entry("value MEM_DECOMMIT", Win32.MEM_DECOMMIT),
             entry("value MEM_RELEASE", Win32.MEM_RELEASE),
             entry("value MEM_FREE", Win32.MEM_FREE),
             entry("value MEM_MAPPED", Win32.MEM_MAPPED),

@@ -36,7 +36,7 @@ import org.junit.jupiter.api.function.Executable;
 /** What is Windows's own: views that go as a whole, memory that is refused, other processes, and the end. */
 class WindowsReservationTest {
     private final WindowsHostMemory host = OnWindows.here() ? new WindowsHostMemory() : null;
-    private final long page = host == null ? 0 : host.capabilities().pageSize();
+    private final long page = host == null ? 0 : host.capabilities().mappingGranularity();
 
     @BeforeAll
     static void onWindows() {
@@ -149,6 +149,7 @@ class WindowsReservationTest {
                 new HostCapabilities(
                         real.system(),
                         real.pageSize(),
+                        real.mappingGranularity(),
                         real.hugePageSizes(),
                         real.numaNodes(),
                         bytes,
@@ -186,7 +187,8 @@ class WindowsReservationTest {
         try (WindowsHostMemory older = pretending(HostFacts::withoutPlaceholders);
                 AddressReservation space = older.reserve(1 << 20, 1 << 16);
                 Backing ram = older.allocate(BackingRequest.shared("ram", 1 << 20))) {
-            assertEquals(1 << 16, older.capabilities().pageSize());
+            assertEquals(1 << 16, older.capabilities().mappingGranularity());
+            assertEquals(4096, older.capabilities().pageSize());
             for (MemoryRange range : List.of(new MemoryRange(0x4000, 0x10000), new MemoryRange(0, 0x4000))) {
                 String refused = assertThrows(HostMappingException.class, () -> space.map(range, ram, 0))
                         .getMessage();
@@ -194,6 +196,38 @@ class WindowsReservationTest {
             }
             assertThrows(HostMappingException.class, () -> space.map(new MemoryRange(0, 0x10000), ram, 0x4000));
             assertEquals(List.of(), space.observe());
+        }
+    }
+
+    @Test
+    void withoutPlaceholdersAnyPagesCanBeReleased() throws Exception {
+        try (WindowsHostMemory older = pretending(HostFacts::withoutPlaceholders);
+                AddressReservation space = older.reserve(1 << 20, 1 << 16);
+                Backing ram = older.allocate(BackingRequest.shared("ram", 1 << 20));
+                Backing scratch = older.allocate(
+                        new BackingRequest("scratch", BackingKind.PRIVATE, 1 << 20, 0, false, OptionalInt.empty()))) {
+            space.map(new MemoryRange(0, 0x40000), scratch, 0);
+            space.map(new MemoryRange(0x40000, 0x80000), ram, 0);
+            Pointer memory = new Pointer(space.base());
+            memory.setLong(0x4000, 3);
+            memory.setLong(0x34000, 4);
+            space.release(new MemoryRange(0x8000, 0x34000));
+            space.release(new MemoryRange(0x44000, 0x48000));
+            assertEquals(
+                    List.of(
+                            new HostPiece(new MemoryRange(0, 0x8000), scratch.id(), 0),
+                            new HostPiece(new MemoryRange(0x34000, 0x40000), scratch.id(), 0),
+                            new HostPiece(new MemoryRange(0x40000, 0x44000), ram.id(), 0),
+                            new HostPiece(new MemoryRange(0x48000, 0x80000), ram.id(), 0x8000)),
+                    space.observe());
+            assertEquals(3, memory.getLong(0x4000));
+            assertEquals(4, memory.getLong(0x34000));
+            space.map(new MemoryRange(0, 0x10000), scratch, 0);
+            assertEquals(0, memory.getLong(0x4000));
+            space.release(new MemoryRange(0, 0x8000));
+            space.release(new MemoryRange(0x8000, 0x80000));
+            assertEquals(List.of(), space.observe());
+            space.map(new MemoryRange(0, 0x80000), ram, 0);
         }
     }
 

@@ -230,6 +230,15 @@ final class BuildPlanner {
                         "align its start and its size, or choose smaller pages");
             }
         }
+        for (Placement range : ranges) {
+            if (range.backing() == index && !isMultiple(range, host.mappingGranularity())) {
+                throw refused(
+                        range.range(),
+                        "this host maps multiples of " + Size.of(host.mappingGranularity())
+                                + " only, and RAM is not aligned to them",
+                        "align its start and its size");
+            }
+        }
         if (choice.hostNode().isPresent()
                 && !host.numaNodes().contains(choice.hostNode().getAsInt())) {
             throw refused(

@@ -404,6 +404,20 @@ class BuildPlannerTest {
         assertTrue(refused.getMessage().contains("pages of 64 KiB"), refused.getMessage());
     }
 
+    @Test
+    void hostThatMapsInLargerPiecesWantsRamAlignedAndStillSplitsIt() throws Exception {
+        HostCapabilities coarse =
+                new HostCapabilities("windows", PAGE, 65536, Set.of(), Set.of(0), 64 * GIB, 48, false, false);
+        assertTrue(BuildPlanner.plan(request(layout(GIB)), coarse).regions().size() > 10);
+        BuildException refused =
+                assertThrows(BuildException.class, () -> BuildPlanner.plan(request(layout(GIB + PAGE)), coarse));
+        assertTrue(refused.getMessage().contains("maps multiples of 64 KiB only"), refused.getMessage());
+    }
+
+    private static BuildRequest request(MemoryLayout layout) {
+        return new BuildRequest("g", layout, BackingChoice.SHARED, List.of(), OptionalLong.empty(), false, true);
+    }
+
     private static Backing existing(long size) {
         return new SizedBacking(7, "old", BackingKind.SHARED, size, PAGE);
     }

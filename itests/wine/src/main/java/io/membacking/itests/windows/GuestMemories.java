@@ -25,7 +25,7 @@ final class GuestMemories {
 
     /** The least that this host can map, bytes. */
     long page() {
-        return managers.host().capabilities().pageSize();
+        return managers.host().capabilities().mappingGranularity();
     }
 
     /** 16 MiB in five regions, shared. */
