@@ -1,0 +1,179 @@
+package io.membacking.partition.whp;
+
+import com.sun.jna.Function;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Platform;
+import com.sun.jna.Pointer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The calls themselves. Those that came with later versions of Windows are looked up one by one, so that the others can be had
+ * without them.
+ */
+final class WinHvCalls implements WhpCalls {
+    /** System property, looked at on systems other than Windows: the file of a library for tests. */
+    static final String SHIM = "membacking.whp.shim";
+
+    private static final String LIBRARY = "WinHvPlatform";
+
+    private final @Nullable NativeLibrary library;
+    private final String missing;
+
+    private final @Nullable Function mapGpaRange2;
+    private final @Nullable Function adviseGpaRange;
+    private final @Nullable Function queryDirty;
+    private final @Nullable Function getXsave;
+    private final @Nullable Function setXsave;
+    private final boolean shim;
+
+    WinHvCalls() {
+        NativeLibrary found = null;
+        String problem = "";
+        try {
+            String shim = Platform.isWindows() ? null : System.getProperty(SHIM);
+            found = NativeLibrary.getInstance(shim != null ? shim : LIBRARY);
+            WinHv.acquire(found);
+        } catch (UnsatisfiedLinkError e) {
+            found = null;
+            problem = String.valueOf(e.getMessage());
+        }
+        library = found;
+        missing = problem;
+        mapGpaRange2 = optional("WHvMapGpaRange2");
+        adviseGpaRange = optional("WHvAdviseGpaRange");
+        queryDirty = optional("WHvQueryGpaRangeDirtyBitmap");
+        getXsave = optional("WHvGetVirtualProcessorXsaveState");
+        setXsave = optional("WHvSetVirtualProcessorXsaveState");
+        shim = optional("WHvShimSet") != null;
+    }
+
+    private @Nullable Function optional(String name) {
+        if (library == null) {
+            return null;
+        }
+        try {
+            return library.getFunction(name);
+        } catch (UnsatisfiedLinkError e) {
+            return null;
+        }
+    }
+
+    private static int call(@Nullable Function function, @Nullable Object... arguments) {
+        return function == null ? Hresult.NO_SUCH_CALL : function.invokeInt(arguments);
+    }
+
+    @Override
+    public String missing() {
+        return missing;
+    }
+
+    @Override
+    public boolean isShim() {
+        return shim;
+    }
+
+    @Override
+    public int getCapability(int code, Pointer buffer, int size, Pointer written) {
+        return library == null ? Hresult.NO_SUCH_CALL : WinHv.WHvGetCapability(code, buffer, size, written);
+    }
+
+    @Override
+    public int createPartition(Pointer handle) {
+        return library == null ? Hresult.NO_SUCH_CALL : WinHv.WHvCreatePartition(handle);
+    }
+
+    // Without the library there is no partition, and none of these is called.
+
+    @Override
+    public int setupPartition(long partition) {
+        return WinHv.WHvSetupPartition(partition);
+    }
+
+    @Override
+    public int deletePartition(long partition) {
+        return WinHv.WHvDeletePartition(partition);
+    }
+
+    @Override
+    public int setPartitionProperty(long partition, int code, Pointer buffer, int size) {
+        return WinHv.WHvSetPartitionProperty(partition, code, buffer, size);
+    }
+
+    @Override
+    public int mapGpaRange(long partition, long address, long gpa, long bytes, int flags) {
+        return WinHv.WHvMapGpaRange(partition, address, gpa, bytes, flags);
+    }
+
+    @Override
+    public int mapGpaRange2(long partition, long process, long address, long gpa, long bytes, int flags) {
+        return call(mapGpaRange2, partition, process, address, gpa, bytes, flags);
+    }
+
+    @Override
+    public int unmapGpaRange(long partition, long gpa, long bytes) {
+        return WinHv.WHvUnmapGpaRange(partition, gpa, bytes);
+    }
+
+    @Override
+    public int adviseGpaRange(
+            long partition, Pointer ranges, int count, int advice, @Nullable Pointer buffer, int size) {
+        return call(adviseGpaRange, partition, ranges, count, advice, buffer, size);
+    }
+
+    @Override
+    public int queryGpaRangeDirtyBitmap(long partition, long gpa, long bytes, Pointer bitmap, int size) {
+        return call(queryDirty, partition, gpa, bytes, bitmap, size);
+    }
+
+    @Override
+    public int translateGva(long partition, int processor, long gva, int flags, Pointer result, Pointer gpa) {
+        return WinHv.WHvTranslateGva(partition, processor, gva, flags, result, gpa);
+    }
+
+    @Override
+    public int createVirtualProcessor(long partition, int index) {
+        return WinHv.WHvCreateVirtualProcessor(partition, index, 0);
+    }
+
+    @Override
+    public int deleteVirtualProcessor(long partition, int index) {
+        return WinHv.WHvDeleteVirtualProcessor(partition, index);
+    }
+
+    @Override
+    public int runVirtualProcessor(long partition, int index, Pointer exitContext, int size) {
+        return WinHv.WHvRunVirtualProcessor(partition, index, exitContext, size);
+    }
+
+    @Override
+    public int cancelRunVirtualProcessor(long partition, int index) {
+        return WinHv.WHvCancelRunVirtualProcessor(partition, index, 0);
+    }
+
+    @Override
+    public int getRegisters(long partition, int index, Pointer names, int count, Pointer values) {
+        return WinHv.WHvGetVirtualProcessorRegisters(partition, index, names, count, values);
+    }
+
+    @Override
+    public int setRegisters(long partition, int index, Pointer names, int count, Pointer values) {
+        return WinHv.WHvSetVirtualProcessorRegisters(partition, index, names, count, values);
+    }
+
+    @Override
+    public int getXsaveState(long partition, int index, Pointer buffer, int size, Pointer written) {
+        return call(getXsave, partition, index, buffer, size, written);
+    }
+
+    @Override
+    public int setXsaveState(long partition, int index, Pointer buffer, int size) {
+        return call(setXsave, partition, index, buffer, size);
+    }
+
+    @Override
+    public void close() {
+        if (library != null) {
+            WinHv.release();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+package io.membacking.partition.whp;
+
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Platform;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** The library for tests, with its switches, faults and counters. */
+final class Shim {
+    private static final Path BUILT = Path.of("../../native/target/whp-shim/libWinHvPlatform.so");
+
+    private Shim() {}
+
+    /** Makes backends find it, where it is there; without it they say that they cannot be used. */
+    static void find() {
+        if (!Platform.isWindows() && System.getProperty(WinHvCalls.SHIM) == null && Files.exists(BUILT)) {
+            System.setProperty(
+                    WinHvCalls.SHIM, BUILT.toAbsolutePath().normalize().toString());
+        }
+    }
+
+    private static NativeLibrary library() {
+        String file = System.getProperty(WinHvCalls.SHIM);
+        return NativeLibrary.getInstance(file != null ? file : "WinHvPlatform");
+    }
+
+    static boolean isThere() {
+        try (WinHvCalls calls = new WinHvCalls()) {
+            return calls.isShim();
+        }
+    }
+
+    static void set(String name, int value) {
+        check(library().getFunction("WHvShimSet").invokeInt(new Object[] {name, value}), name);
+    }
+
+    /** The n-th call from now fails; 0 takes it back. */
+    static void fail(String function, int n, int result) {
+        check(library().getFunction("WHvShimFail").invokeInt(new Object[] {function, n, result}), function);
+    }
+
+    static long count(String name) {
+        return library().getFunction("WHvShimCount").invokeLong(new Object[] {name});
+    }
+
+    private static void check(int result, String name) {
+        if (result < 0) {
+            throw new IllegalArgumentException(name + ": 0x" + Integer.toHexString(result));
+        }
+    }
+}
