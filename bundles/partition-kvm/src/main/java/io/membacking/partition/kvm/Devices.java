@@ -4,6 +4,7 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import io.membacking.error.BackendException;
 import io.membacking.partition.PlatformState;
+import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -15,6 +16,9 @@ import java.util.TreeMap;
  * drift over many moves has its timer from its monitor instead.
  */
 record Devices(boolean interruptControllers, boolean timer) {
+    /** By {@code chip_id}. */
+    private static final List<String> CHIPS = List.of("the first PIC", "the second PIC", "the I/O APIC");
+
     PlatformState read(Syscalls calls, int vm, String operation) throws BackendException {
         SortedMap<String, byte[]> parts = new TreeMap<>();
         try (Memory memory = new Memory(KvmAbi.IRQCHIPS * KvmAbi.IRQCHIP_SIZE)) {
@@ -23,7 +27,7 @@ record Devices(boolean interruptControllers, boolean timer) {
                 for (int chip = 0; chip < KvmAbi.IRQCHIPS; chip++) {
                     Pointer state = memory.share((long) chip * KvmAbi.IRQCHIP_SIZE);
                     state.setInt(KvmAbi.IRQCHIP_ID, chip);
-                    get(calls, vm, KvmAbi.KVM_GET_IRQCHIP, state, operation, "interrupt controller " + chip);
+                    get(calls, vm, KvmAbi.KVM_GET_IRQCHIP, state, operation, CHIPS.get(chip));
                 }
                 parts.put(
                         StateParts.INTERRUPT_CONTROLLERS,
@@ -69,7 +73,7 @@ record Devices(boolean interruptControllers, boolean timer) {
                 memory.write(0, controllers.get(), 0, controllers.get().length);
                 for (int chip = 0; chip < KvmAbi.IRQCHIPS; chip++) {
                     Pointer at = memory.share((long) chip * KvmAbi.IRQCHIP_SIZE);
-                    set(calls, vm, KvmAbi.KVM_SET_IRQCHIP, at, operation, "interrupt controller " + chip);
+                    set(calls, vm, KvmAbi.KVM_SET_IRQCHIP, at, operation, CHIPS.get(chip));
                 }
             }
             if (pit.isPresent()) {

@@ -59,6 +59,10 @@ final class KvmPartition implements Partition {
     private final List<Reserved> reserved;
     private final Devices devices;
 
+    // What is said when these fail; made beforehand, as in KvmProcessor.
+    private final String toReadState;
+    private final String toSetState;
+
     private final ReadWriteLock life = new ReentrantReadWriteLock();
     private volatile boolean closed;
 
@@ -97,6 +101,8 @@ final class KvmPartition implements Partition {
         this.onClose = onClose;
         this.dirtyLog = new DirtyLog(calls, vm, features.manualDirtyLog());
         this.slots = new SlotBook(capabilities.maxMappings());
+        this.toReadState = "read the state of " + this;
+        this.toSetState = "set the state of " + this;
         this.devices = new Devices(request.interruptControllers(), request.timer());
         this.lines = request.interruptControllers() ? lines() : null;
         this.reserved = reserved(request.interruptControllers());
@@ -634,7 +640,7 @@ final class KvmPartition implements Partition {
         life.readLock().lock();
         try {
             checkOpen();
-            return devices.read(calls, vm, "read the state of " + this);
+            return devices.read(calls, vm, toReadState);
         } finally {
             life.readLock().unlock();
         }
@@ -646,7 +652,7 @@ final class KvmPartition implements Partition {
         try {
             checkOpen();
             Partition.super.setPlatformState(state);
-            devices.write(calls, vm, state, "set the state of " + this);
+            devices.write(calls, vm, state, toSetState);
         } finally {
             life.readLock().unlock();
         }

@@ -36,6 +36,13 @@ final class KvmProcessor implements Processor {
 
     private final Syscalls calls;
     private final String label;
+
+    // What is said when something fails. Made once: putting strings together takes milliseconds the first time.
+    private final String toRun;
+    private final String toComplete;
+    private final String toRead;
+    private final String toSet;
+
     private final int index;
     private final int fd;
     private final RunArea area;
@@ -71,6 +78,10 @@ final class KvmProcessor implements Processor {
     KvmProcessor(Syscalls calls, String partition, int index, int fd, RunArea area, long areaSize, StateShape shape) {
         this.calls = calls;
         this.label = "processor " + index + " of partition '" + partition + "'";
+        this.toRun = "run " + label;
+        this.toComplete = "complete an exit of " + label;
+        this.toRead = "read the state of " + label;
+        this.toSet = "set the state of " + label;
         this.index = index;
         this.fd = fd;
         this.area = area;
@@ -80,9 +91,14 @@ final class KvmProcessor implements Processor {
         this.after = new RawState(shape);
     }
 
-    /** Reads its reset state, so that the first state set need not: that is when a guest arrives, which stands still meanwhile. */
+    /**
+     * Reads its reset state, so that the first state set need not, and sets it again: a guest stands still while its state is read
+     * and set for the first time, and that is no time for loading classes.
+     */
     void prepare(String operation) throws BackendException {
         before.read(calls, fd, operation);
+        after.fill(before.state(), before, operation);
+        write(after, operation);
         known = true;
     }
 
@@ -107,7 +123,7 @@ final class KvmProcessor implements Processor {
 
     private Exit enter() throws BackendException {
         while (!takeCancel()) {
-            Exit exit = enterOnce("run " + label);
+            Exit exit = enterOnce(toRun);
             if (exit != null) {
                 return exit;
             }
@@ -205,7 +221,7 @@ final class KvmProcessor implements Processor {
     public Optional<Exit> completeExit() throws BackendException {
         claim(false);
         try {
-            return Optional.ofNullable(unfinished ? finish("complete an exit of " + label) : null);
+            return Optional.ofNullable(unfinished ? finish(toComplete) : null);
         } finally {
             letGo();
         }
@@ -272,9 +288,8 @@ final class KvmProcessor implements Processor {
                 throw new IllegalStateException(
                         label + " is in the middle of an instruction: handle its exit and complete it");
             }
-            String operation = "read the state of " + label;
             known = false;
-            before.read(calls, fd, operation);
+            before.read(calls, fd, toRead);
             known = true;
             return before.state();
         } finally {
@@ -291,23 +306,22 @@ final class KvmProcessor implements Processor {
     @Override
     public void setState(ProcessorState state) throws BackendException {
         Registers.check(state.system());
-        String operation = "set the state of " + label;
         claim(false);
         try {
-            abandonExit(operation);
+            abandonExit(toSet);
             if (known) {
-                before.readLapic(calls, fd, operation);
+                before.readLapic(calls, fd, toSet);
             } else {
-                before.read(calls, fd, operation);
+                before.read(calls, fd, toSet);
                 known = true;
             }
-            after.fill(state, before, operation);
+            after.fill(state, before, toSet);
             known = false;
             try {
-                write(after, operation);
+                write(after, toSet);
             } catch (BackendException e) {
                 try {
-                    write(before, operation);
+                    write(before, toSet);
                 } catch (BackendException undo) {
                     e.addSuppressed(undo);
                 }

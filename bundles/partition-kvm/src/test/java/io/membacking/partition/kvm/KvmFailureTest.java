@@ -281,6 +281,10 @@ class KvmFailureTest {
                 failing[0] = false;
                 assertEquals(BitSet.valueOf(new long[] {1 << 2 | 1 << 9}), partition.takeDirty(all));
                 assertEquals(new BitSet(), partition.takeDirty(all));
+                // The log of a mapping ends with it.
+                processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+                assertInstanceOf(Exit.Halt.class, processor.run());
+                assertEquals(BitSet.valueOf(new long[] {1 << 2}), partition.takeDirty(part));
                 partition.unmap(low);
                 partition.map(ram.at(low, 0, true));
                 assertEquals(new BitSet(), partition.takeDirty(low));
