@@ -79,7 +79,7 @@ static int put_in(void **array, int *length, int *room, size_t element, int i, i
         *room = bigger;
     }
     char *bytes = *array;
-    memmove(bytes + (i + count) * element, bytes + j * element, after * element);
+    if (after) memmove(bytes + (i + count) * element, bytes + j * element, after * element);
     if (count) memcpy(bytes + i * element, with, count * element);
     *length = total;
     return 0;
@@ -142,7 +142,7 @@ static int sync_slots(struct partition *p, uint64_t low, uint64_t high) {
     uint8_t *keep = calloc(have + want.count + 1, 1), *kept = keep + have;
     struct slot *old = malloc((have + 1) * sizeof *old);
     if (!keep || !old) goto free;
-    memcpy(old, p->slots + from, have * sizeof *old);
+    if (have) memcpy(old, p->slots + from, have * sizeof *old);
     for (int i = 0, j = 0; i < have && j < want.count;) {
         if (same_slot(&old[i], &want.at[j])) {
             want.at[j].id = old[i].id;

@@ -11,7 +11,9 @@
 #else
 #define _GNU_SOURCE
 #include "whp.h"
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1062,6 +1064,14 @@ static void remote(void) {
 }
 #endif
 
+#ifndef _WIN32
+static int descriptors(void) {
+    int open = 0;
+    for (int i = 0; i < 1024; i++) open += fcntl(i, F_GETFD) >= 0;
+    return open;
+}
+#endif
+
 int main(void) {
     WHV_CAPABILITY capability;
     UINT32 written;
@@ -1078,6 +1088,9 @@ int main(void) {
         printf("there is no hypervisor\n");
         return 2;
     }
+#ifndef _WIN32
+    int open_before = descriptors();
+#endif
     results();
     ports();
     memory_exits();
@@ -1097,5 +1110,8 @@ int main(void) {
     if (set) modes();
     remote();
     if (count) check(count("partitions") == 0 && count("mappings") == 0 && count("processors") == 0 && count("views") == 0, "nothing is left");
+#ifndef _WIN32
+    check(descriptors() == open_before, "no descriptor is left");
+#endif
     return failed;
 }

@@ -151,15 +151,21 @@ static int choose_signal(void) {
     return 0;
 }
 
+static int open_kvm(void) {
+    return open("/dev/kvm", O_RDWR | O_CLOEXEC);
+}
+
+/* Asked once; no descriptor stays open for it. */
 struct kvm_system *kvm_system(void) {
-    static struct kvm_system system = {.fd = -1};
+    static struct kvm_system system;
+    static int known;
     static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&once);
-    if (system.fd < 0) {
-        int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    int fd = known ? -1 : open_kvm();
+    if (fd >= 0) {
         struct kvm_cpuid2 *cpuid = calloc(1, sizeof *cpuid + 256 * sizeof *cpuid->entries);
         if (cpuid) cpuid->nent = 256;
-        if (fd >= 0 && cpuid && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION
+        if (cpuid && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION
                 && (ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS) & 7) == 7
                 && kvm_call(fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0 && (kick_signal = choose_signal())) {
             system.run_size = ioctl(fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -172,14 +178,12 @@ struct kvm_system *kvm_system(void) {
                 if (entry->function == 0x80000008) system.physical_bits = entry->eax & 0xff;
                 if (entry->function == 0xd && entry->index == 0 && (int)entry->ecx > system.xsave_size) system.xsave_size = entry->ecx;
             }
-            system.fd = fd;
-        } else {
-            if (fd >= 0) close(fd);
-            free(cpuid);
-        }
+            known = 1;
+        } else free(cpuid);
+        close(fd);
     }
     pthread_mutex_unlock(&once);
-    return system.fd < 0 ? NULL : &system;
+    return known ? &system : NULL;
 }
 
 int physical_bits(void) {
@@ -338,7 +342,9 @@ static HRESULT setup(struct partition *p) {
     struct kvm_system *system = kvm_system();
     if (p->ready || !p->processor_count) return WHV_E_INVALID_PARTITION_CONFIG;
     if (!(p->slot_ids = calloc(system->slots, 1))) return E_OUTOFMEMORY;
-    p->vm = kvm_call(system->fd, KVM_CREATE_VM, NULL);
+    int kvm = open_kvm();
+    p->vm = kvm < 0 ? -1 : kvm_call(kvm, KVM_CREATE_VM, NULL);
+    if (kvm >= 0) close(kvm);
     if (p->vm < 0) {
         free(p->slot_ids);
         p->slot_ids = NULL;

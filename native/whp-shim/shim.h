@@ -120,7 +120,7 @@ struct partition {
 };
 
 struct kvm_system {
-    int fd, run_size, slots, xsave_size, physical_bits;
+    int run_size, slots, xsave_size, physical_bits;
     struct kvm_cpuid2 *cpuid;
 };
 
