@@ -129,20 +129,7 @@ public final class ConfiguredMachine {
         serial = output(config.name() + " serial", config.serial());
         debug = output(config.name() + " debug", config.debug());
         try {
-            MachineConfig machineConfig = new MachineConfig(
-                    config.name(),
-                    Math.multiplyExact(config.memoryMib(), 1L << 20),
-                    config.processors(),
-                    boot,
-                    serial,
-                    debug,
-                    Optional.of(config.backendFilter()).filter(filter -> !filter.isEmpty()));
-            machine = machines.create(
-                    switch (config.interruptControllers()) {
-                        case "YES" -> machineConfig.withInterruptControllers(true);
-                        case "NO" -> machineConfig.withInterruptControllers(false);
-                        default -> machineConfig;
-                    });
+            machine = machines.create(machineConfig(config, boot, serial, debug));
         } catch (MembackingException | RuntimeException e) {
             closeOutputs();
             throw e;
@@ -171,6 +158,26 @@ public final class ConfiguredMachine {
         starter.close();
         machine.close();
         closeOutputs();
+    }
+
+    private static MachineConfig machineConfig(
+            Config config, BootSource boot, OutputStream serial, OutputStream debug) {
+        MachineConfig asked = new MachineConfig(
+                config.name(),
+                Math.multiplyExact(config.memoryMib(), 1L << 20),
+                config.processors(),
+                boot,
+                serial,
+                debug,
+                Optional.of(config.backendFilter()).filter(filter -> !filter.isEmpty()));
+        return switch (config.interruptControllers()) {
+            case "AUTO" -> asked;
+            case "YES" -> asked.withInterruptControllers(true);
+            case "NO" -> asked.withInterruptControllers(false);
+            default ->
+                throw new IllegalArgumentException("machine " + config.name() + " has interruptControllers '"
+                        + config.interruptControllers() + "'; set AUTO, YES or NO");
+        };
     }
 
     private static BootSource boot(Config config) throws IOException {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.membacking.error.BackendException;
 import io.membacking.guests.GuestProgram;
 import io.membacking.machine.Machine;
 import io.membacking.vm.VmState;
@@ -90,6 +91,23 @@ final class ConfiguredMachineTest {
     }
 
     @Test
+    void itHasInterruptControllersOnlyIfAskedForThem() throws Exception {
+        Path kernel = Files.write(folder.resolve("hello.elf"), GuestProgram.HELLO.bytes());
+        for (String asked : List.of("AUTO", "YES", "NO")) {
+            Map<String, Object> properties =
+                    Map.of("name", "web1", "kernel", kernel.toString(), "interruptControllers", asked);
+            ConfiguredMachine configured = new ConfiguredMachine(config(properties), properties, host.machines());
+            Machine machine = host.machines().machine("web1").orElseThrow();
+            await(() -> machine.vm().lastResult().isPresent());
+            assertEquals(33, machine.vm().lastResult().orElseThrow().code());
+            assertEquals(!asked.equals("NO"), takesAnEdge(machine));
+            configured.deactivate();
+        }
+        assertRefused(
+                "AUTO, YES or NO", Map.of("name", "web1", "kernel", kernel.toString(), "interruptControllers", "?"));
+    }
+
+    @Test
     void whatIsMissingIsNamed() {
         assertRefused("'name'", Map.of("kernel", "x"));
         assertRefused("exactly one", Map.of("name", "web1"));
@@ -98,6 +116,14 @@ final class ConfiguredMachineTest {
                 Map.of("name", "web1", "kernel", folder.resolve("none").toString());
         assertThrows(IOException.class, () -> new ConfiguredMachine(config(properties), properties, host.machines()));
         assertEquals(List.of(), host.machines().machines());
+    }
+
+    private static boolean takesAnEdge(Machine machine) {
+        try {
+            return machine.vm().pulseInterruptLine(5);
+        } catch (BackendException e) {
+            return false;
+        }
     }
 
     private void assertRefused(String text, Map<String, Object> properties) {

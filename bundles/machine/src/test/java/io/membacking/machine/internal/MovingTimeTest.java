@@ -106,6 +106,29 @@ final class MovingTimeTest {
         assertTrue(run.await(Duration.ofSeconds(10)).isPresent());
     }
 
+    @Test
+    void aGuestThatCountsNoticesNothing() throws Exception {
+        ByteArrayOutputStream serial = new ByteArrayOutputStream();
+        BootSource boot = new BootSource.Kernel("counter", GuestProgram.COUNTER.bytes(), "lines=3");
+        Machine machine = host.machines()
+                .create(MachineConfig.of("counter", boot)
+                        .withInterruptControllers(false)
+                        .withOutput(serial, OutputStream.nullOutputStream()));
+        Run run = machine.start();
+        int moves = 0;
+        while (run.result().isEmpty()) {
+            MoveResult result = machine.vm().move("").toCompletableFuture().get(60, TimeUnit.SECONDS);
+            if (result.moved()) {
+                moves++;
+            }
+        }
+        String text = serial.toString(StandardCharsets.ISO_8859_1);
+        assertEquals(33, run.result().orElseThrow().code(), text);
+        assertEquals(
+                3, text.lines().filter(l -> l.endsWith(" laps, nothing wrong")).count(), text);
+        assertTrue(moves > 0);
+    }
+
     /**
      * By how much the guest's ticks come after host time, but for a constant: the least of many, because a busy host delays
      * single ones.
