@@ -3,21 +3,10 @@ package io.membacking.itests.felix;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertTrue;
 
-import io.membacking.itests.support.Conditions;
 import io.membacking.itests.support.Container;
 import io.membacking.itests.support.Footprint;
-import io.membacking.vm.VirtualMachines;
 import io.membacking.vm.VmState;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.InputStream;
 import java.lang.ref.WeakReference;
-import java.nio.file.Files;
-import java.util.jar.JarInputStream;
-import java.util.jar.JarOutputStream;
-import java.util.jar.Manifest;
-import java.util.zip.ZipEntry;
 import javax.inject.Inject;
 import org.junit.Before;
 import org.junit.Test;
@@ -29,8 +18,6 @@ import org.ops4j.pax.exam.spi.reactors.ExamReactorStrategy;
 import org.ops4j.pax.exam.spi.reactors.PerClass;
 import org.osgi.framework.Bundle;
 import org.osgi.framework.BundleContext;
-import org.osgi.framework.Constants;
-import org.osgi.framework.wiring.BundleWiring;
 
 /** The backend's bundle comes and goes while a guest lives, on the real KVM. */
 @RunWith(PaxExam.class)
@@ -88,15 +75,10 @@ public class BackendIT {
         RunningGuest guest = RunningGuest.start(container);
         guest.machine.memory().memory().writeLong(MARK_AT, MARK);
         Bundle first = container.bundle("partition-kvm");
-        Bundle second = context.installBundle("second-kvm", otherVersion("0.2.0"));
-        second.start();
-        VirtualMachines machines = container.await(VirtualMachines.class);
-        Conditions.await(() -> machines.backends().size() == 2, Container.DEADLINE, () -> machines.backends()
-                .toString());
+        Bundle second = new KvmVersions(context, container).start("0.2.0");
         guest.awaitCounting();
 
-        WeakReference<ClassLoader> loader =
-                new WeakReference<>(first.adapt(BundleWiring.class).getClassLoader());
+        WeakReference<ClassLoader> loader = KvmVersions.loader(first);
         String location = first.getLocation();
         container.uninstall(first);
         assertEquals(VmState.RUNNING, guest.machine.vm().state());
@@ -104,37 +86,11 @@ public class BackendIT {
         assertEquals(MARK, guest.machine.memory().memory().readLong(MARK_AT));
         guest.awaitCounting();
         assertEquals(1, guest.machine.vm().moves());
-        awaitCollected(loader);
+        KvmVersions.awaitCollected(loader);
 
         guest.machine.close();
         container.uninstall(second);
         context.installBundle(location).start();
         container.awaitComplete();
-    }
-
-    private static void awaitCollected(WeakReference<ClassLoader> loader) {
-        Conditions.await(
-                () -> {
-                    System.gc();
-                    return loader.get() == null;
-                },
-                Container.DEADLINE,
-                () -> "the class loader of the uninstalled bundle is still held: " + loader.get());
-    }
-
-    /** The bundle of the KVM backend under another version. */
-    private static InputStream otherVersion(String version) throws IOException {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (JarInputStream in = new JarInputStream(Files.newInputStream(FelixContainer.file("partition-kvm")))) {
-            Manifest manifest = in.getManifest();
-            manifest.getMainAttributes().putValue(Constants.BUNDLE_VERSION, version);
-            try (JarOutputStream out = new JarOutputStream(bytes, manifest)) {
-                for (ZipEntry entry = in.getNextEntry(); entry != null; entry = in.getNextEntry()) {
-                    out.putNextEntry(new ZipEntry(entry.getName()));
-                    in.transferTo(out);
-                }
-            }
-        }
-        return new ByteArrayInputStream(bytes.toByteArray());
     }
 }
