@@ -19,8 +19,11 @@
  * itself) keeps the segment hidden, and each write exits and is carried to the RAM beneath.
  *
  * <p>Ports: PIC, I/O APIC and local APICs are the partition's, if the machine has them; 0x40 PIT, 0x3f8 serial, 0x402 debug console,
- * 0x510 fw_cfg, 0x70 CMOS, 0xcf8 PCI, 0xf4 exit, 0x61, 0x64, 0x80, 0x92, 0xb2 and the power management of PIIX4 at the base that firmware gives it. All
- * else reads as all ones, drops writes, and is counted.
+ * 0x510 fw_cfg, 0x70 CMOS, 0xcf8 PCI, 0xf4 exit, 0x61, 0x64, 0x80, 0x92, 0xb2 and the power management of PIIX4 at the base that
+ * firmware gives it. All else reads as all ones, drops writes, and is counted.
+ *
+ * <p>Time: timer, PM timer and real time clock follow the host's clocks at every moment, also while the guest is moved or parked; the
+ * interrupts of the timer that fall due then come afterwards, all of them ({@link io.membacking.machine.internal.Pit}).
  *
  * <p>A guest ends its run through the exit port with code {@code (value << 1) | 1}, by switching itself off with
  * {@link io.membacking.machine.internal.RunEnd#POWER_OFF}, and by asking for a reset with
