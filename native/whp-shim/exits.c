@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { MOST_PIECES = 64, EXIT_MEMORY_FAULT = 39, ZF = 0x40, CF = 1, DF = 0x400, IF = 0x200 };
+enum { MOST_PIECES = 64, MOST_RETRIES = 10, EXIT_MEMORY_FAULT = 39, ZF = 0x40, CF = 1, DF = 0x400, IF = 0x200 };
 
 struct state {
     struct kvm_regs regs;
@@ -157,12 +157,14 @@ struct access {
     uint64_t gpa; /* or the port */
     uint64_t data;
     int more; /* bytes of the same access that followed */
+    int changed; /* memory may have been changed since: what an instruction found there proves nothing */
 };
 
 /* Whether the result that was written is what this instruction makes of memory; finds the carry it began with. */
 static int undo_arithmetic(struct partition *p, const struct insn *insn, struct kvm_regs *regs, const struct access *access, int size) {
     uint64_t old = 0, value;
     int op = insn->opcode, kind;
+    if (access->changed) return 1;
     if (!guest_read(p, access->gpa, &old, access->size)) return 0; /* it would have exited to read */
     if (insn->map != 0) return 1;
     if (op < 0x40) kind = op >> 3, value = get_reg(regs, insn, insn->reg, size);
@@ -203,7 +205,7 @@ static int undo_store(struct partition *p, const struct insn *insn, struct state
     const struct kvm_sregs *sregs = &state->sregs;
     int size, bits = code_bits(sregs);
     enum effect effect = x86_store(insn, bits, &size);
-    uint64_t address, old = 0, stored = 0, data = access->data & mask(access->size);
+    uint64_t address, old, now = 0, stored = 0, data = access->data & mask(access->size);
     int tells = 0; /* whether it is known what the instruction stored */
     int string = effect == STRING_STORE || effect == STRING_MOVE;
     if (effect == NO_STORE || (size && access->size > size)) return 0;
@@ -236,7 +238,8 @@ static int undo_store(struct partition *p, const struct insn *insn, struct state
             advance(&regs->rsp, stack_address(sregs), -size);
             break;
         case EXCHANGE: case ADD_EXCHANGE: /* the register has what memory had */
-            if (!guest_read(p, access->gpa, &old, size) || get_reg(&after, insn, insn->reg, size) != (old & mask(size))) return 0;
+            old = get_reg(&after, insn, insn->reg, size);
+            if (!access->changed && (!guest_read(p, access->gpa, &now, size) || old != (now & mask(size)))) return 0;
             set_reg(regs, insn, insn->reg, size, effect == EXCHANGE ? data : data - old);
             if (!operand(insn, regs, sregs, after.rip, &address)) return 0;
             break;
@@ -326,8 +329,17 @@ static int undo(struct partition *p, struct state *state, const struct access *a
     }
     struct state before = *state;
     int count;
-    if (instruction_at(p, state, bytes, &count, insn)
+    uint8_t here[16];
+    if (instruction_at(p, state, here, &count, insn)
             && (access->is_port ? undo_out(insn, &before, access, 1) : undo_store(p, insn, &before, access, 1, gva))) {
+        *state = before;
+        return 1;
+    }
+    struct access changed = *access;
+    changed.changed = 1;
+    for (int length = known; length >= 1 && !access->is_port; length--) {
+        before = *state;
+        if (!ends_here(p, bytes + 15 - length, length, &changed, insn, &before, gva)) continue;
         *state = before;
         return 1;
     }
@@ -366,8 +378,14 @@ static void restore(struct processor *vp, struct state *state) {
     }
 }
 
-/* Retires a read or an IN, and puts back what that stored. */
-static void cancel_read(struct processor *vp, struct state *state, const struct insn *insn, int known) {
+/*
+ * Retires a read or an IN, and puts back what that stored. gpa is what could not be read, or -1. Since then memory may have been mapped
+ * there, and an instruction that changes what it reads would write zeros and a bit to it: it is taken away meanwhile.
+ */
+static void cancel_read(struct processor *vp, struct state *state, const struct insn *insn, int known, uint64_t gpa) {
+    struct slot hidden;
+    int ignored, hide = gpa != ~0ull && (!known || x86_store(insn, code_bits(&state->sregs), &ignored) != NO_STORE)
+        && hide_slot(vp->partition, gpa, &hidden);
     struct partition *p = vp->partition;
     struct kvm_xsave xsave;
     uint8_t memory[16], now[16];
@@ -393,6 +411,7 @@ static void cancel_read(struct processor *vp, struct state *state, const struct 
     if (size) size = copy_linear(p, &state->sregs, at, memory, size, 0);
     if (fpu && kvm_call(vp->fd, KVM_GET_XSAVE, &xsave) < 0) fpu = 0;
     retire(vp);
+    if (hide) show_slot(p, &hidden);
     if (fpu) kvm_call(vp->fd, KVM_SET_XSAVE, &xsave);
     if (size && copy_linear(p, &state->sregs, at, now, size, 0) == size && memcmp(memory, now, size))
         copy_linear(p, &state->sregs, at, memory, size, 1);
@@ -486,7 +505,7 @@ static int mmio_exit(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
         valid = 1;
     } else {
         known = instruction_at(p, &state, bytes, &count, &insn);
-        cancel_read(vp, &state, &insn, known);
+        cancel_read(vp, &state, &insn, known, access.gpa);
         uint64_t at;
         if (known && operand(&insn, &state.regs, &state.sregs, state.regs.rip + insn.length, &at))
             valid = reaches(p, &state.sregs, at, 16, access.gpa, &gva);
@@ -529,7 +548,7 @@ static int port_exit(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
         if (known) known = instruction_at(p, &state, bytes, &count, &insn);
     } else {
         known = instruction_at(p, &state, bytes, &count, &insn);
-        cancel_read(vp, &state, &insn, known);
+        cancel_read(vp, &state, &insn, known, ~0ull);
     }
     if (!known) {
         unsupported(vp, context, &state, access.gpa);
@@ -579,6 +598,13 @@ static int failed_instruction(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *con
                 x86_store(&insn, code_bits(&state.sregs), &size) ? WHvMemoryAccessWrite : WHvMemoryAccessRead, &operand_at, bytes, count);
         }
     }
+    /*
+     * Without the bytes that KVM's emulator did not like it was not the emulator: seen here now and then when memory comes to be mapped
+     * just where a processor at CPL3 meets nothing. It goes well the next time.
+     */
+    if (vp->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && vp->run->exit_reason == KVM_EXIT_INTERNAL_ERROR
+            && !(vp->run->internal.data[0] & 1) && vp->retries++ < MOST_RETRIES)
+        return 0;
     uint64_t parameter;
     memcpy(&parameter, bytes, 8);
     unsupported(vp, context, &state, parameter);
@@ -749,6 +775,7 @@ HRESULT run_processor(struct processor *vp, WHV_RUN_VP_EXIT_CONTEXT *context) {
         pthread_mutex_unlock(&p->lock);
         pthread_mutex_unlock(&p->change);
     }
+    vp->retries = 0;
     for (;;) {
         if (exit_before_entry(vp, context)) return S_OK;
         int error = enter(vp), done;

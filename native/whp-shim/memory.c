@@ -226,6 +226,21 @@ static void harvest(struct partition *p, struct range *range) {
     }
 }
 
+int hide_slot(struct partition *p, uint64_t gpa, struct slot *hidden) {
+    int i = first_slot(p, gpa);
+    if (i == p->slot_count || p->slots[i].gpa > gpa) return 0;
+    hold(p);
+    harvest(p, range_at(p, gpa));
+    *hidden = p->slots[i];
+    set_slot(p, hidden, 0);
+    return 1;
+}
+
+void show_slot(struct partition *p, const struct slot *hidden) {
+    set_slot(p, hidden, 1);
+    let_go(p);
+}
+
 HRESULT query_dirty(struct partition *p, uint64_t gpa, uint64_t size, uint64_t *bitmap, uint32_t bytes) {
     if (gpa % PAGE || size % PAGE || !size || gpa + size < gpa || (uintptr_t)bitmap % 8) return E_INVALIDARG;
     if (bytes && !bitmap) return E_INVALIDARG;

@@ -433,17 +433,17 @@ static unsigned below(unsigned n) {
 
 static struct machine spinning;
 static int spin_exit;
-static void work(struct machine *m);
+static void (*doing)(struct machine *);
 
 #ifdef _WIN32
 static DWORD WINAPI start_thread(void *argument) {
-    if (argument) work(argument);
+    if (argument) doing(argument);
     else spin_exit = run(&spinning);
     return 0;
 }
 #else
 static void *start_thread(void *argument) {
-    if (argument) work(argument);
+    if (argument) doing(argument);
     else spin_exit = run(&spinning);
     return argument;
 }
@@ -522,6 +522,7 @@ static void several_processors(void) {
     uint8_t *ram = memory(RAM);
     WHV_PARTITION_HANDLE p = new_partition(COUNT);
     random_state = 5;
+    doing = work;
     shared_page = memory(2 * PAGE_BYTES);
     memset(shared_page, 0x11, PAGE_BYTES);
     memset(shared_page + PAGE_BYTES, 0x22, PAGE_BYTES);
@@ -540,6 +541,50 @@ static void several_processors(void) {
     must(WHvDeletePartition(p), "delete");
     free_memory(ram, RAM);
     free_memory(shared_page, 2 * PAGE_BYTES);
+}
+
+/* Several processors change the same word of a page that is not there, or read-only, and each maps it when its access exits. */
+static void meet(struct machine *m) {
+    do {
+        run(m);
+        if (m->exit.ExitReason == WHvRunVpExitReasonMemoryAccess && m->exit.MemoryAccess.Gpa == NOWHERE)
+            must(WHvMapGpaRange(m->partition, shared_page, NOWHERE, PAGE_BYTES, RWX), "map");
+        else break;
+    } while (1);
+    if (m->exit.ExitReason != WHvRunVpExitReasonMemoryAccess || m->exit.MemoryAccess.Gpa != THE_END) wrong++;
+    __atomic_fetch_add(&worked, 1, __ATOMIC_SEQ_CST);
+}
+
+static void meetings(void) {
+    enum { COUNT = 3, ROUNDS = 120 };
+    int good = 0;
+    shared_page = memory(PAGE_BYTES);
+    wrong = 0;
+    doing = meet;
+    for (int mode = LONG_MODE; mode <= LONG_MODE_USER; mode++)
+        for (int round = 0; round < ROUNDS / 2; round++) {
+            struct machine all[COUNT];
+            thread threads[COUNT];
+            WHV_PARTITION_HANDLE p = new_partition(COUNT);
+            uint8_t *ram = memory(RAM);
+            must(WHvMapGpaRange(p, ram, 0, RAM, RWX), "map");
+            *(uint32_t *)shared_page = 0;
+            if (round % 2) must(WHvMapGpaRange(p, shared_page, NOWHERE, PAGE_BYTES, RX), "map read-only");
+            for (int i = 0; i < COUNT; i++) {
+                all[i] = (struct machine){.partition = p, .index = i, .ram = ram};
+                must(WHvCreateVirtualProcessor(p, i, 0), "processor");
+                LOAD(&all[i], mode, 0xf0, 0xff, 0x03, 0x89, 0x01); /* lock inc dword [rbx]; mov [rcx], eax */
+                put(&all[i], WHvX64RegisterRbx, NOWHERE);
+                put(&all[i], WHvX64RegisterRcx, THE_END);
+            }
+            for (int i = 0; i < COUNT; i++) START(threads[i], &all[i]);
+            for (int i = 0; i < COUNT; i++) JOIN(threads[i]);
+            good += *(uint32_t *)shared_page == COUNT;
+            must(WHvDeletePartition(p), "delete");
+            free_memory(ram, RAM);
+        }
+    check(good == ROUNDS && !wrong, "%d of %d times a page that several processors map on demand has all their changes", good, ROUNDS);
+    free_memory(shared_page, PAGE_BYTES);
 }
 
 static void registers(void) {
@@ -1101,6 +1146,7 @@ int main(void) {
     cancel();
     replaced_while_running();
     several_processors();
+    meetings();
     registers();
     interrupts();
     translation();

@@ -82,7 +82,7 @@ struct slot {
 struct processor {
     struct partition *partition;
     uint32_t index;
-    int fd, present, busy, cancelled;
+    int fd, present, busy, cancelled, retries;
     int in_guest;
     pthread_t thread; /* that runs it; meaningful while in_guest */
     struct kvm_run *run;
@@ -145,6 +145,8 @@ int populate_page(struct partition *p, uint64_t gpa);
 int guest_read(struct partition *p, uint64_t gpa, void *buffer, size_t size); /* whether all of it could be read */
 int guest_write(struct partition *p, uint64_t gpa, const void *buffer, size_t size);
 void release_view(struct view *view);
+int hide_slot(struct partition *p, uint64_t gpa, struct slot *hidden); /* whether there was one; no processor runs until it is shown again */
+void show_slot(struct partition *p, const struct slot *hidden);
 
 /* remote.c */
 HRESULT view_of(int process, uint64_t address, uint64_t size, struct view **view);
