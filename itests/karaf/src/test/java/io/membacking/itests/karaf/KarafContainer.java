@@ -59,6 +59,8 @@ final class KarafContainer {
             // Read by the probe, inside the container.
             systemProperty("project.version").value(System.getProperty("project.version")),
             systemProperty("membacking.require").value(System.getProperty("membacking.require", "")),
+            systemProperty("membacking.updates").value(System.getProperty("membacking.updates", "")),
+            systemProperty("membacking.seed").value(System.getProperty("membacking.seed", "")),
             bundle(target.resolve("container/support.jar").toUri().toString()),
             bundle(target.resolve("container/guests.jar").toUri().toString()),
             composite(more)
