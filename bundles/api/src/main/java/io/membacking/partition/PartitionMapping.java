@@ -14,6 +14,8 @@ import java.util.OptionalInt;
  * @param memory the guest's memory, of which it is a part
  * @param memoryGpa where in {@code memory} its first byte lies
  * @param remote set if it is to be mapped through another process than this
+ * @param source what holds its bytes, for platforms that must map it elsewhere by themselves; empty for private memory, and where
+ *     one range has several backings
  */
 public record PartitionMapping(
         MemoryRange range,
@@ -22,12 +24,25 @@ public record PartitionMapping(
         long memoryGpa,
         boolean writable,
         boolean executable,
-        Optional<Remote> remote) {
+        Optional<Remote> remote,
+        Optional<Source> source) {
 
     /** In this process. */
     public PartitionMapping(
             MemoryRange range, long hva, GuestMemory memory, long memoryGpa, boolean writable, boolean executable) {
         this(range, hva, memory, memoryGpa, writable, executable, Optional.empty());
+    }
+
+    /** Without telling what holds its bytes. */
+    public PartitionMapping(
+            MemoryRange range,
+            long hva,
+            GuestMemory memory,
+            long memoryGpa,
+            boolean writable,
+            boolean executable,
+            Optional<Remote> remote) {
+        this(range, hva, memory, memoryGpa, writable, executable, remote, Optional.empty());
     }
 
     /**
@@ -38,4 +53,13 @@ public record PartitionMapping(
      * @param offset where in the backing the range begins, bytes
      */
     public record Remote(long process, OptionalInt descriptor, long offset) {}
+
+    /**
+     * A piece of a backing.
+     *
+     * @param backing its number, unique in this process for ever, as descriptors are not
+     * @param descriptor the host's descriptor of it
+     * @param offset where in it the range begins, bytes
+     */
+    public record Source(long backing, int descriptor, long offset) {}
 }

@@ -53,21 +53,44 @@ public sealed interface Step {
     /**
      * @param range in the partition's address space: with an alias offset not where the memory lies in the VA space
      * @param memoryGpa where it lies there
+     * @param memory what it is there, for partitions that are told; null for those that follow what the host address holds
      */
-    record PartitionUnmap(String attachment, MemoryRange range, long memoryGpa, boolean writable, boolean executable)
+    record PartitionUnmap(
+            String attachment,
+            MemoryRange range,
+            long memoryGpa,
+            boolean writable,
+            boolean executable,
+            @Nullable HeldMemory memory)
             implements Step {
+        public PartitionUnmap(
+                String attachment, MemoryRange range, long memoryGpa, boolean writable, boolean executable) {
+            this(attachment, range, memoryGpa, writable, executable, null);
+        }
+
         @Override
         public Optional<Step> inverse() {
-            return Optional.of(new PartitionMap(attachment, range, memoryGpa, writable, executable));
+            return Optional.of(new PartitionMap(attachment, range, memoryGpa, writable, executable, memory));
         }
     }
 
     /** As {@link PartitionUnmap}. */
-    record PartitionMap(String attachment, MemoryRange range, long memoryGpa, boolean writable, boolean executable)
+    record PartitionMap(
+            String attachment,
+            MemoryRange range,
+            long memoryGpa,
+            boolean writable,
+            boolean executable,
+            @Nullable HeldMemory memory)
             implements Step {
+        public PartitionMap(
+                String attachment, MemoryRange range, long memoryGpa, boolean writable, boolean executable) {
+            this(attachment, range, memoryGpa, writable, executable, null);
+        }
+
         @Override
         public Optional<Step> inverse() {
-            return Optional.of(new PartitionUnmap(attachment, range, memoryGpa, writable, executable));
+            return Optional.of(new PartitionUnmap(attachment, range, memoryGpa, writable, executable, memory));
         }
     }
 

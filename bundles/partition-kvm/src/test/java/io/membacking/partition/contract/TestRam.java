@@ -1,7 +1,5 @@
 package io.membacking.partition.contract;
 
-import com.sun.jna.Native;
-import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import io.membacking.access.GuestMemory;
 import io.membacking.access.GuestMemoryAccessor;
@@ -10,20 +8,18 @@ import io.membacking.partition.PartitionMapping;
 import io.membacking.range.MemoryRange;
 import java.nio.ByteBuffer;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Plain host memory for a partition under test, addressed by offset, with no protection against use after close. It stands in for
  * the guest's memory where backends in Java want a view of it.
  */
 public final class TestRam implements AutoCloseable {
-    private static final int PROT_NONE = 0;
-    private static final int PROT_READ_WRITE = 3;
-    private static final int MAP_SHARED_ANONYMOUS = 0x21;
+    private static final AtomicLong NUMBERS = new AtomicLong();
 
-    static {
-        Native.register(TestRam.class, NativeLibrary.getProcess());
-    }
-
+    private final long number = NUMBERS.incrementAndGet();
+    private final TestPages pages;
     private final long size;
     private final long address;
     private final Pointer bytes;
@@ -31,16 +27,22 @@ public final class TestRam implements AutoCloseable {
 
     public TestRam(long size) {
         this.size = size;
-        this.address = mmap(0, size, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
-        if (address == -1) {
-            throw new IllegalStateException("no host memory of " + size + " bytes");
-        }
+        this.pages = new TestPages(size);
+        this.address = pages.address();
         this.bytes = new Pointer(address);
     }
 
     /** A part of it, from {@code offset} on, to be mapped at {@code range}. */
     public PartitionMapping at(MemoryRange range, long offset, boolean writable) {
-        return new PartitionMapping(range, address + offset, memory, offset, writable, true);
+        return new PartitionMapping(
+                range,
+                address + offset,
+                memory,
+                offset,
+                writable,
+                true,
+                Optional.empty(),
+                Optional.of(new PartitionMapping.Source(number, pages.descriptor(), offset)));
     }
 
     /** All of it, writable, from guest address {@code gpa} on. */
@@ -78,31 +80,18 @@ public final class TestRam implements AutoCloseable {
 
     /** Takes the host's pages away, or gives them back, with their contents. */
     public void setAccessible(long offset, long length, boolean accessible) {
-        if (mprotect(address + offset, length, accessible ? PROT_READ_WRITE : PROT_NONE) != 0) {
-            throw new IllegalStateException("mprotect failed: errno " + Native.getLastError());
-        }
+        pages.setAccessible(offset, length, accessible);
     }
 
     /** Puts the start of other memory in the place of a part of this, in one step. */
     public void replace(long offset, long length, TestRam other) {
-        // An old size of 0 makes a second mapping of shared memory; the flags are MREMAP_MAYMOVE and MREMAP_FIXED.
-        if (mremap(other.address, 0, length, 3, address + offset) != address + offset) {
-            throw new IllegalStateException("mremap failed: errno " + Native.getLastError());
-        }
+        pages.replace(offset, length, other.pages);
     }
 
     @Override
     public void close() {
-        munmap(address, size);
+        pages.close();
     }
-
-    private static native long mmap(long address, long length, int protection, int flags, int fd, long offset);
-
-    private static native int munmap(long address, long length);
-
-    private static native long mremap(long old, long oldLength, long newLength, int flags, long address);
-
-    private static native int mprotect(long address, long length, int protection);
 
     private final class View implements GuestMemory {
         private Pointer at(String operation, long gpa, long length) {

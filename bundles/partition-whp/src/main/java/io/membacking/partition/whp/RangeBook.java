@@ -2,6 +2,8 @@ package io.membacking.partition.whp;
 
 import com.sun.jna.Pointer;
 import io.membacking.partition.PartitionMapping;
+import io.membacking.partition.PartitionMapping.Remote;
+import io.membacking.partition.PartitionMapping.Source;
 import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -9,14 +11,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is mapped, in order of address. Every operation costs the logarithm of the number of ranges. Not thread-safe: whoever holds
  * the book's monitor knows that host addresses in it are valid, for they are until they are unmapped.
  */
 final class RangeBook {
-    /** A range, and the pages of it that this side wrote, which the platform does not know. */
-    record Entry(PartitionMapping mapping, BitSet written) {
+    /**
+     * A range.
+     *
+     * @param views set if it is mapped through another process
+     * @param written the pages of it that this side wrote, which the platform does not know
+     */
+    record Entry(PartitionMapping mapping, @Nullable ForeignViews views, BitSet written) {
         MemoryRange range() {
             return mapping.range();
         }
@@ -46,7 +54,9 @@ final class RangeBook {
                             m.memoryGpa() + from,
                             m.writable(),
                             m.executable(),
-                            m.remote()),
+                            m.remote().map(r -> new Remote(r.process(), r.descriptor(), r.offset() + from)),
+                            m.source().map(s -> new Source(s.backing(), s.descriptor(), s.offset() + from))),
+                    views,
                     written.get(firstPage, firstPage + Math.toIntExact(part.pages())));
         }
     }
@@ -96,17 +106,18 @@ final class RangeBook {
     }
 
     /** Enters a mapping that overlaps none. */
-    void add(PartitionMapping mapping) {
-        entries.put(mapping.range(), new Entry(mapping, new BitSet()));
+    void add(PartitionMapping mapping, @Nullable ForeignViews views) {
+        entries.put(mapping.range(), new Entry(mapping, views, new BitSet()));
     }
 
-    /** Takes out a range that lies in one mapping; what is left of that stays. */
-    void remove(MemoryRange range) {
+    /** Takes out a range that lies in one mapping; what is left of that stays. @return how many pieces are left of it */
+    int remove(MemoryRange range) {
         Entry entry = touching(range).get(0);
         entries.remove(entry.range());
         for (MemoryRange rest : entry.range().minus(range)) {
             entries.put(rest, entry.part(rest));
         }
+        return entry.range().minus(range).size();
     }
 
     void clear() {

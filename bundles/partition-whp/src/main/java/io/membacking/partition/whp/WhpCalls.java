@@ -50,6 +50,16 @@ interface WhpCalls extends AutoCloseable {
 
     int setXsaveState(long partition, int index, Pointer buffer, int size);
 
+    /** Starts a process that does nothing and ends with this one. @return its handle, or an HRESULT below zero */
+    long startSurrogate();
+
+    void endSurrogate(long process);
+
+    /** Maps all of a section into a process. @return where it lies there, or an HRESULT below zero */
+    long mapSection(long process, int section);
+
+    void unmapSection(long process, long address);
+
     /** Why there is no library, or empty. */
     String missing();
 

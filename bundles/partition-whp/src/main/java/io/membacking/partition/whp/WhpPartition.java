@@ -10,9 +10,11 @@ import io.membacking.partition.PartitionRequest;
 import io.membacking.partition.Processor;
 import io.membacking.range.MemoryRange;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -25,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever uses the handle holds the read lock of {@code life}, and close the write lock: a handle given back is never used again.
  */
 final class WhpPartition implements Partition {
+    private static final String MAP_REFUSED = "the platform does not map the range";
+
     private final WhpCalls calls;
     private final PartitionRequest request;
     private final WhpPlatform platform;
@@ -37,6 +41,13 @@ final class WhpPartition implements Partition {
 
     /** Guarded by its own monitor, which is held while the platform is asked, so that both say the same. */
     private final RangeBook book = new RangeBook();
+
+    // Guarded by the book's monitor:
+    /** Processes that callers gave, by their handles. */
+    private final Map<Long, ForeignViews> foreign = new HashMap<>();
+
+    /** A process of our own that this partition's memory goes through; null without. */
+    private @Nullable ForeignViews surrogate;
 
     /** By index; guards itself. */
     private final Map<Integer, WhpProcessor> processors = new TreeMap<>();
@@ -149,22 +160,116 @@ final class WhpPartition implements Partition {
                     throw WhpErrors.refused(
                             operation, range, other.get().range() + " is mapped already", "unmap it first");
                 }
-                int result = calls.mapGpaRange(handle, mapping.hva(), range.start(), range.length(), flags(mapping));
-                if (result == Hresult.PARTITION_ALREADY_EXISTS) {
-                    throw WhpErrors.failed(
-                            operation,
-                            range,
-                            "another partition of this process has memory, and the platform allows one",
-                            result);
+                ForeignViews views = views(mapping, operation);
+                if (views == null) {
+                    int result =
+                            calls.mapGpaRange(handle, mapping.hva(), range.start(), range.length(), flags(mapping));
+                    if (result == Hresult.PARTITION_ALREADY_EXISTS) {
+                        views = surrogate(mapping, operation);
+                    } else if (result < 0) {
+                        throw WhpErrors.failed(operation, range, MAP_REFUSED, result);
+                    }
                 }
-                if (result < 0) {
-                    throw WhpErrors.failed(operation, range, "the platform does not map the range", result);
+                if (views != null) {
+                    mapThrough(views, mapping, operation);
                 }
-                book.add(mapping);
+                book.add(mapping, views);
             }
         } finally {
             life.readLock().unlock();
         }
+    }
+
+    /** The process that the mapping is to go through, or null for this one. */
+    private @Nullable ForeignViews views(PartitionMapping mapping, String operation) throws BackendException {
+        Optional<PartitionMapping.Remote> remote = mapping.remote();
+        if (remote.isEmpty()) {
+            return surrogate;
+        }
+        if (!capabilities().remoteProcess()) {
+            throw WhpErrors.refused(
+                    operation,
+                    mapping.range(),
+                    "this version of Windows does not map memory of another process",
+                    "use Windows 10 version 20H2 or later, or map it in this process");
+        }
+        return foreign.computeIfAbsent(remote.get().process(), process -> new ForeignViews(calls, process, false));
+    }
+
+    /**
+     * The platform lets one partition of a process have memory, and another has it: from here on, this one's goes through a
+     * process of its own.
+     */
+    private ForeignViews surrogate(PartitionMapping mapping, String operation) throws BackendException {
+        String rule = "another partition of this process has memory, and the platform allows one";
+        if (!capabilities().remoteProcess() || mapping.source().isEmpty()) {
+            throw WhpErrors.failed(
+                    operation,
+                    mapping.range(),
+                    rule
+                            + (mapping.source().isEmpty()
+                                    ? "; through another process goes only memory of one backing with a descriptor"
+                                    : ""),
+                    Hresult.PARTITION_ALREADY_EXISTS);
+        }
+        long process = calls.startSurrogate();
+        if (process < 0) {
+            throw WhpErrors.failed(
+                    operation, mapping.range(), rule + "; a process to go through cannot be started", (int) process);
+        }
+        ForeignViews started = new ForeignViews(calls, process, true);
+        surrogate = started;
+        return started;
+    }
+
+    private void mapThrough(ForeignViews views, PartitionMapping mapping, String operation) throws BackendException {
+        MemoryRange range = mapping.range();
+        boolean mapped = false;
+        try {
+            PartitionMapping.Source source = source(mapping, operation);
+            long address = views.use(source, operation, range);
+            int result =
+                    calls.mapGpaRange2(handle, views.process(), address, range.start(), range.length(), flags(mapping));
+            if (result < 0) {
+                views.used(source, -1);
+                throw WhpErrors.failed(operation, range, MAP_REFUSED, result);
+            }
+            mapped = true;
+        } finally {
+            if (!mapped && views.isEmpty()) {
+                drop(views);
+            }
+        }
+    }
+
+    /** Nothing goes through it any more. */
+    private void drop(ForeignViews views) {
+        if (views == surrogate) {
+            surrogate = null;
+        } else {
+            foreign.remove(views.process());
+        }
+        views.close();
+    }
+
+    private static PartitionMapping.Source source(PartitionMapping mapping, String operation) throws BackendException {
+        if (mapping.source().isPresent()) {
+            return mapping.source().get();
+        }
+        OptionalInt descriptor =
+                mapping.remote().map(PartitionMapping.Remote::descriptor).orElse(OptionalInt.empty());
+        if (descriptor.isEmpty()) {
+            throw WhpErrors.refused(
+                    operation,
+                    mapping.range(),
+                    "private memory, or memory of several backings, cannot be mapped through another process",
+                    "use shared memory, one backing a range");
+        }
+        // Without the backing's number, its descriptor: below zero, where no numbers are.
+        return new PartitionMapping.Source(
+                -1L - descriptor.getAsInt(),
+                descriptor.getAsInt(),
+                mapping.remote().orElseThrow().offset());
     }
 
     private int flags(PartitionMapping mapping) {
@@ -220,7 +325,15 @@ final class WhpPartition implements Partition {
                 if (result < 0) {
                     throw WhpErrors.failed(operation, range, "the platform does not unmap the range", result);
                 }
-                book.remove(range);
+                RangeBook.Entry entry = book.touching(range).get(0);
+                int left = book.remove(range);
+                ForeignViews views = entry.views();
+                if (views != null) {
+                    views.used(source(entry.mapping(), operation), left - 1);
+                    if (views.isEmpty()) {
+                        drop(views);
+                    }
+                }
             }
         } finally {
             life.readLock().unlock();
@@ -487,6 +600,12 @@ final class WhpPartition implements Partition {
             calls.deletePartition(handle); // which drops every mapping
             synchronized (book) {
                 book.clear();
+                foreign.values().forEach(ForeignViews::close);
+                foreign.clear();
+                if (surrogate != null) {
+                    surrogate.close();
+                    surrogate = null;
+                }
             }
         } finally {
             life.writeLock().unlock();

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * A processor of the platform.
  *
  * <p>Two locks in one: {@code lock} is held for moments only, and guards who has the processor ({@code busy}), whether it is in the
- * platform's call ({@code entered}, counted in {@code entries}) and what is asked of it ({@code cancelled}, {@code closing}). Who is
+ * platform's call ({@code inside}) and what is asked of it ({@code cancelled}, {@code closing}). Who is
  * busy has all else to itself.
  *
  * <p>A cancel is never lost: asked for before the platform's call, it is seen in the flag; during it, the platform's own cancel is
@@ -54,8 +54,11 @@ final class WhpProcessor implements Processor {
 
     private final Object lock = new Object();
     private boolean busy;
-    private boolean entered;
     private long entries;
+
+    /** The number of the entry that is in the platform's call, or 0. */
+    private long inside;
+
     private boolean cancelled;
     private boolean closing;
     private boolean closed;
@@ -291,9 +294,21 @@ final class WhpProcessor implements Processor {
 
     @Override
     public void cancel() {
+        boolean interrupted = false;
         synchronized (lock) {
             cancelled = true;
-            leave();
+            long entry = inside;
+            while (entry != 0 && inside == entry) {
+                cancelEntry();
+                try {
+                    lock.wait(CANCEL_AGAIN);
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -301,26 +316,14 @@ final class WhpProcessor implements Processor {
     void stop() {
         synchronized (lock) {
             closing = true;
-            if (entered) {
-                calls.cancelRunVirtualProcessor(handle, index);
-            }
+            cancelEntry();
         }
     }
 
-    /** Makes the platform's call under way, if any, return. Holds the lock, and lets go of it while it waits. */
-    private void leave() {
-        boolean interrupted = false;
-        long entry = entries;
-        while (entered && entries == entry) {
+    /** Holds the lock, so that the processor is not deleted meanwhile. */
+    private void cancelEntry() {
+        if (inside != 0) {
             calls.cancelRunVirtualProcessor(handle, index);
-            try {
-                lock.wait(CANCEL_AGAIN);
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
         }
     }
 
@@ -330,9 +333,7 @@ final class WhpProcessor implements Processor {
         synchronized (lock) {
             closing = true;
             while (busy) {
-                if (entered) {
-                    calls.cancelRunVirtualProcessor(handle, index);
-                }
+                cancelEntry();
                 try {
                     lock.wait(CANCEL_AGAIN);
                 } catch (InterruptedException e) {
@@ -418,17 +419,17 @@ final class WhpProcessor implements Processor {
     /** @return false if the processor is to leave at once */
     private boolean beginEntry() {
         synchronized (lock) {
-            entered = !cancelled && !closing;
-            if (entered) {
-                entries++;
+            if (cancelled || closing) {
+                return false;
             }
-            return entered;
+            inside = ++entries;
+            return true;
         }
     }
 
     private void endEntry() {
         synchronized (lock) {
-            entered = false;
+            inside = 0;
             lock.notifyAll();
         }
     }

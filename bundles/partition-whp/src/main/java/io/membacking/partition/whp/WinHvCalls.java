@@ -26,6 +26,9 @@ final class WinHvCalls implements WhpCalls {
     private final @Nullable Function setXsave;
     private final boolean shim;
 
+    /** Null elsewhere than on Windows. */
+    private final @Nullable Surrogates surrogates;
+
     WinHvCalls() {
         NativeLibrary found = null;
         String problem = "";
@@ -45,6 +48,7 @@ final class WinHvCalls implements WhpCalls {
         getXsave = optional("WHvGetVirtualProcessorXsaveState");
         setXsave = optional("WHvSetVirtualProcessorXsaveState");
         shim = optional("WHvShimSet") != null;
+        surrogates = Platform.isWindows() ? new Surrogates() : null;
     }
 
     private @Nullable Function optional(String name) {
@@ -171,7 +175,34 @@ final class WinHvCalls implements WhpCalls {
     }
 
     @Override
+    public long startSurrogate() {
+        return surrogates == null ? Hresult.NO_SUCH_CALL : surrogates.start();
+    }
+
+    @Override
+    public void endSurrogate(long process) {
+        if (surrogates != null) {
+            surrogates.end(process);
+        }
+    }
+
+    @Override
+    public long mapSection(long process, int section) {
+        return surrogates == null ? Hresult.NO_SUCH_CALL : Surrogates.map(process, section);
+    }
+
+    @Override
+    public void unmapSection(long process, long address) {
+        if (surrogates != null) {
+            Surrogates.unmap(process, address);
+        }
+    }
+
+    @Override
     public void close() {
+        if (surrogates != null) {
+            surrogates.close();
+        }
         if (library != null) {
             WinHv.release();
         }

@@ -21,6 +21,12 @@
  * <p>The emulation reads and writes guest memory at the host address of its mapping, which is valid until it is unmapped here, and
  * not through the mapping's safe view: an access through that may wait for a commit, and a commit waits for this processor.
  *
+ * <p>Where the platform lets only one partition of a process have memory, the second one's goes through a surrogate of its own, unasked:
+ * a suspended process that holds views of the same sections ({@link io.membacking.partition.whp.Surrogates}), started when the first
+ * range is refused and ended with the last. It needs to know what holds each range
+ * ({@link io.membacking.partition.PartitionMapping#source()}); private memory, or memory of several backings in one range, is refused
+ * with the rule by name. A process that the caller gives is used in the same way, and is the caller's to end.
+ *
  * <p>What the interface has no place for, and what becomes of it: whether an interrupt shadow is that of STI or of MOV SS (it comes
  * back as STI's); whether an interrupt under way is a software one (it is delivered as a hardware one); how many NMIs wait beside
  * the one under way (one is delivered, others are forgotten); CPUID leaves with an index, before Windows 11 (the platform's own are

@@ -24,7 +24,11 @@ abstract class ShimContract extends PartitionBackendContract {
                 Shim.set(name, value);
             });
         }
-        return new WhpBackend();
+        return new WhpBackend(calls());
+    }
+
+    WhpCalls calls() {
+        return new WinHvCalls();
     }
 
     /** Runs before what the test opened is closed, which is harmless. */

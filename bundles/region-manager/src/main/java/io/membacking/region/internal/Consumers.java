@@ -26,10 +26,11 @@ record Consumers(List<AttachmentView> attachments, List<TargetView> targets, boo
     /**
      * An attached partition.
      *
-     * @param followsHostRemapping see {@link io.membacking.partition.Capabilities}
+     * @param followsHostRemapping see {@link io.membacking.partition.Capabilities}; what is mapped in another process never does
      * @param readOnlyMemory likewise
      * @param prefetch likewise
      * @param aliasOffset everything is mapped at this offset too
+     * @param remote whether everything is mapped through another process, which needs descriptors
      */
     record AttachmentView(
             String name,
@@ -37,7 +38,8 @@ record Consumers(List<AttachmentView> attachments, List<TargetView> targets, boo
             boolean readOnlyMemory,
             boolean prefetch,
             Pinning pinning,
-            OptionalLong aliasOffset) {
+            OptionalLong aliasOffset,
+            boolean remote) {
         Run.Grain grain() {
             return followsHostRemapping ? Run.Grain.ACCESS : Run.Grain.BACKING;
         }

@@ -162,7 +162,7 @@ final class Execution {
                     .unmap(unmap.range()));
         } else if (step instanceof Step.PartitionMap map) {
             return partition(map.attachment(), "map memory", map.range(), a -> a.partition()
-                    .map(a.mapping(map.range(), map.memoryGpa(), map.writable(), map.executable())));
+                    .map(a.mapping(map.range(), map.memoryGpa(), map.writable(), map.executable(), map.memory())));
         } else if (step instanceof Step.Unpin unpin) {
             return unpin(unpin);
         } else if (step instanceof Step.Pin pin) {

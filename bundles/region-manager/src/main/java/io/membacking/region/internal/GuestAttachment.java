@@ -1,9 +1,12 @@
 package io.membacking.region.internal;
 
+import io.membacking.mapping.HeldMemory;
 import io.membacking.mapping.MappingManager;
 import io.membacking.partition.Capabilities;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionMapping;
+import io.membacking.partition.PartitionMapping.Remote;
+import io.membacking.partition.PartitionMapping.Source;
 import io.membacking.range.MemoryRange;
 import io.membacking.region.AttachRequest;
 import io.membacking.region.Attachment;
@@ -12,11 +15,15 @@ import io.membacking.region.internal.Consumers.AttachmentView;
 import io.membacking.region.internal.Consumers.Pinning;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
 
 /** One attachment of a guest. Its state changes under the guest's change lock and may be read by anyone. */
 final class GuestAttachment implements Attachment {
     private final GuestRegionManager manager;
     private final MappingManager mappings;
+    private final Backings backings;
     private final AttachRequest request;
     private final Capabilities capabilities;
     private final String backend;
@@ -26,20 +33,22 @@ final class GuestAttachment implements Attachment {
     private volatile Effect pin = Effect.NOT_ASKED;
     private volatile Effect prefetch = Effect.NOT_ASKED;
 
-    GuestAttachment(GuestRegionManager manager, MappingManager mappings, AttachRequest request) {
+    GuestAttachment(GuestRegionManager manager, MappingManager mappings, Backings backings, AttachRequest request) {
         this.manager = manager;
         this.mappings = mappings;
+        this.backings = backings;
         this.request = request;
         this.capabilities = request.partition().capabilities();
         this.backend = request.partition().backend();
         Pinning pinning = !request.pin() ? Pinning.NONE : capabilities.pin() ? Pinning.PARTITION : Pinning.HOST_MEMORY;
         this.view = new AttachmentView(
                 request.name(),
-                capabilities.followsHostRemapping(),
+                capabilities.followsHostRemapping() && request.remoteProcess().isEmpty(),
                 capabilities.readOnlyMemory(),
                 capabilities.prefetch(),
                 pinning,
-                request.aliasOffset());
+                request.aliasOffset(),
+                request.remoteProcess().isPresent());
     }
 
     AttachmentView view() {
@@ -110,9 +119,32 @@ final class GuestAttachment implements Attachment {
         prefetch = effect;
     }
 
-    PartitionMapping mapping(MemoryRange range, long memoryGpa, boolean writable, boolean executable) {
+    /** @param memory what lies there; null for partitions that follow what the host address holds */
+    PartitionMapping mapping(
+            MemoryRange range, long memoryGpa, boolean writable, boolean executable, @Nullable HeldMemory memory) {
+        Optional<Source> source = memory == null ? Optional.empty() : source(memory);
+        Optional<Remote> remote = request.remoteProcess().isEmpty() || memory == null
+                ? Optional.empty()
+                : Optional.of(new Remote(
+                        request.remoteProcess().getAsLong(),
+                        source.map(s -> OptionalInt.of(s.descriptor())).orElse(OptionalInt.empty()),
+                        memory.backingOffset()));
         return new PartitionMapping(
-                range, mappings.base() + memoryGpa, mappings.memory(), memoryGpa, writable, executable);
+                range, mappings.base() + memoryGpa, mappings.memory(), memoryGpa, writable, executable, remote, source);
+    }
+
+    /** Empty for private memory, and for a backing that was closed while it is mapped: nobody can map it anew. */
+    private Optional<Source> source(HeldMemory memory) {
+        try {
+            OptionalInt descriptor = backings.find(memory.backing())
+                    .map(backing -> backing.backing().descriptor())
+                    .orElse(OptionalInt.empty());
+            return descriptor.isEmpty()
+                    ? Optional.empty()
+                    : Optional.of(new Source(memory.backing(), descriptor.getAsInt(), memory.backingOffset()));
+        } catch (IllegalStateException e) {
+            return Optional.empty();
+        }
     }
 
     @Override
@@ -133,7 +165,11 @@ final class GuestAttachment implements Attachment {
         for (int i = offsets.size() - 1; i >= 0; i--) {
             for (Run run : runs) {
                 result.add(mapping(
-                        run.range().shift(offsets.get(i)), run.range().start(), run.writable(), run.executable()));
+                        run.range().shift(offsets.get(i)),
+                        run.range().start(),
+                        run.writable(),
+                        run.executable(),
+                        run.memory()));
             }
         }
         return result;

@@ -372,7 +372,7 @@ final class GuestRegionManager implements RegionManager {
             forgetVanished();
             GuestAttachment attachment;
             try {
-                attachment = new GuestAttachment(this, mappings, request);
+                attachment = new GuestAttachment(this, mappings, backings, request);
             } catch (RuntimeException | LinkageError e) {
                 throw refused(request.name(), null, "its partition cannot say what it can do: " + e, "", e);
             }
@@ -408,14 +408,20 @@ final class GuestRegionManager implements RegionManager {
         if (attachment.vanished()) {
             throw refused(name, null, "its partition is closed", "make another", null);
         }
-        if (request.remoteProcess().isPresent()) {
+        if (request.remoteProcess().isPresent() && !attachment.capabilities().remoteProcess()) {
             throw refused(
                     name,
                     null,
-                    attachment.capabilities().remoteProcess()
-                            ? "mapping into another process is not implemented"
-                            : "backend '" + attachment.info().backend() + "' cannot map into another process",
+                    "backend '" + attachment.info().backend() + "' cannot map into another process",
                     "attach without a remote process",
+                    null);
+        }
+        if (request.remoteProcess().isPresent() && state.regions().hasPrivateMemory()) {
+            throw refused(
+                    name,
+                    null,
+                    "it maps through another process, and the guest has private memory",
+                    "build the guest with shared memory, or attach without a remote process",
                     null);
         }
         if (request.aliasOffset().isPresent()) {

@@ -83,7 +83,12 @@ record PartitionPlan(AttachmentView view, Run.Change runs, List<List<MemoryRange
         List<Step> steps = new ArrayList<>();
         for (long offset : view.offsets()) {
             steps.add(new Step.PartitionMap(
-                    view.name(), run.range().shift(offset), run.range().start(), run.writable(), run.executable()));
+                    view.name(),
+                    run.range().shift(offset),
+                    run.range().start(),
+                    run.writable(),
+                    run.executable(),
+                    run.memory()));
         }
         return steps;
     }

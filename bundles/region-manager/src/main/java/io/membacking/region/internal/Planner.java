@@ -238,6 +238,15 @@ final class Planner {
     }
 
     private static void checkDescriptors(Draft draft, Consumers consumers) throws LayoutException {
+        for (AttachmentView attachment : consumers.attachments()) {
+            if (attachment.remote() && draft.addsPrivateMemory()) {
+                throw new LayoutException(Failure.of(
+                        "map private memory",
+                        draft.window().stream().findFirst().orElse(null),
+                        "attachment '" + attachment.name() + "' maps through another process",
+                        "use shared memory, or detach it first"));
+            }
+        }
         for (TargetView target : consumers.targets()) {
             if (target.requiresDescriptor() && draft.addsPrivateMemory()) {
                 throw new LayoutException(Failure.of(
