@@ -26,6 +26,9 @@ final class Workout {
     private static final long DONE = GuestProgram.MAILBOX + 4;
     private static final long RESULT = GuestProgram.MAILBOX + 8;
     private static final int LAST_STEP = 4;
+    /** More than the page that the guest uses: what every host can map alone, a Windows without placeholders too. */
+    private static final long DEVICE_BYTES = 0x10000;
+
     private static final long MOVE_SECONDS = 60;
 
     /** How often it is looked after while it counts in the other backend. */
@@ -82,10 +85,10 @@ final class Workout {
     }
 
     private void giveDeviceMemory() throws MembackingException {
-        backing = machine.memory().allocate("device memory", MemoryRange.PAGE_SIZE);
+        backing = machine.memory().allocate("device memory", DEVICE_BYTES);
         backing.write(0, word(GuestProgram.GREETING), 0, Integer.BYTES);
-        device = machine.memory().createDeviceMemory("device memory", MemoryRange.PAGE_SIZE);
-        device.mappings().map(MemoryRange.ofLength(0, MemoryRange.PAGE_SIZE), backing, 0, true);
+        device = machine.memory().createDeviceMemory("device memory", DEVICE_BYTES);
+        device.mappings().map(MemoryRange.ofLength(0, DEVICE_BYTES), backing, 0, true);
         device.control().place(GuestProgram.FIRST_PLACE, true);
     }
 

@@ -27,6 +27,7 @@ import java.nio.file.attribute.AclEntryType;
 import java.nio.file.attribute.AclFileAttributeView;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.UserPrincipal;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -122,9 +123,7 @@ final class BackingExchange {
         if (folder == null || Files.getFileAttributeView(folder, AclFileAttributeView.class) == null) {
             throw refusedAsIo();
         }
-        UserPrincipal user = path.getFileSystem()
-                .getUserPrincipalLookupService()
-                .lookupPrincipalByName(System.getProperty("user.name"));
+        UserPrincipal user = thisUser();
         List<AclEntry> entries = List.of(AclEntry.newBuilder()
                 .setType(AclEntryType.ALLOW)
                 .setPrincipal(user)
@@ -143,6 +142,21 @@ final class BackingExchange {
                 }
             }
         };
+    }
+
+    /** With the domain where Windows tells it: another domain may know the name, too. */
+    private UserPrincipal thisUser() throws IOException {
+        var users = path.getFileSystem().getUserPrincipalLookupService();
+        String name = System.getProperty("user.name");
+        String domain = System.getenv("USERDOMAIN");
+        if (domain != null) {
+            try {
+                return users.lookupPrincipalByName(domain + "\\" + name);
+            } catch (UserPrincipalNotFoundException e) {
+                // As for Wine, which has names without domains.
+            }
+        }
+        return users.lookupPrincipalByName(name);
     }
 
     private static IOException refusedAsIo() {

@@ -2,6 +2,7 @@ package io.membacking.host.windows;
 
 import com.sun.jna.Memory;
 import io.membacking.error.NativeError;
+import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,12 +70,15 @@ final class Section {
             long size = buffer.getLong(Win32.SECTION_INFORMATION_SIZE);
             buffer.clear();
             try (Memory needed = new Memory(8)) {
-                boolean named =
-                        Win32.NtQueryObject(handle, Win32.OBJECT_NAME_INFORMATION, buffer, (int) buffer.size(), needed)
-                                        >= 0
-                                && buffer.getShort(0) > 0;
-                String path =
-                        named ? buffer.getPointer(Win32.UNICODE_STRING_BUFFER).getWideString(0) : "";
+                int status =
+                        Win32.NtQueryObject(handle, Win32.OBJECT_NAME_INFORMATION, buffer, (int) buffer.size(), needed);
+                // A UNICODE_STRING: its length in bytes, and where it is.
+                int length = status < 0 ? 0 : Short.toUnsignedInt(buffer.getShort(0));
+                String path = length == 0
+                        ? ""
+                        : new String(
+                                buffer.getPointer(Win32.UNICODE_STRING_BUFFER).getByteArray(0, length),
+                                StandardCharsets.UTF_16LE);
                 return new Description(attributes, size, path.substring(path.lastIndexOf('\\') + 1));
             }
         }

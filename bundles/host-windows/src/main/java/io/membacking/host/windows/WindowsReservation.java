@@ -316,6 +316,7 @@ final class WindowsReservation implements AddressReservation {
                 }
                 piece.release();
             }
+            List<MemoryRange> lingered = lingering.inside(offsets);
             lingering.remove(offsets);
             kept.removeIf(this::lingersWhole);
             MemoryRange emptied = withVacantNeighbours(disturbed);
@@ -326,10 +327,11 @@ final class WindowsReservation implements AddressReservation {
                 gone.forEach(Held::release);
             } else {
                 gone.forEach(this::placeAgain);
+                lingered.forEach(lingering::add);
             }
             room.settle(vacant(emptied));
             for (MemoryRange part : wasLocked) {
-                for (MemoryRange rest : part.minus(offsets)) {
+                for (MemoryRange rest : error == null ? part.minus(offsets) : List.of(part)) {
                     // It was locked a moment ago; should Windows not do it again, the book says so.
                     if (WorkingSet.lock(base + rest.start(), rest.length()) == null) {
                         locked.add(rest);
