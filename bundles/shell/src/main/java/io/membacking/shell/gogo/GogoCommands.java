@@ -53,6 +53,12 @@ public final class GogoCommands {
                             names = {"-a", "--append"},
                             absentValue = "")
                     String append,
+            @Descriptor("without interrupt controllers, as a move to a backend of another kind needs")
+                    @Parameter(
+                            names = {"-n", "--no-interrupts"},
+                            presentValue = "true",
+                            absentValue = "false")
+                    boolean noInterrupts,
             @Descriptor("name") String name)
             throws MembackingException, IOException {
         return console.boot(new BootOptions(
@@ -61,7 +67,8 @@ public final class GogoCommands {
                 processors,
                 firmware.isEmpty() ? null : firmware,
                 kernel.isEmpty() ? null : kernel,
-                append));
+                append,
+                noInterrupts));
     }
 
     @Descriptor("compares every view of every guest with its regions")

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param memory a size: {@code 64M}
  * @param firmwareOrNull a file; the default if there is no kernel either
  * @param kernelOrNull a file
+ * @param noInterrupts without interrupt controllers, whatever the image would have
  */
 public record BootOptions(
         String name,
@@ -20,7 +21,8 @@ public record BootOptions(
         int processors,
         @Nullable String firmwareOrNull,
         @Nullable String kernelOrNull,
-        String commandLine) {
+        String commandLine,
+        boolean noInterrupts) {
     private static final String DEFAULT_FIRMWARE = "/usr/share/seabios/bios-256k.bin";
 
     MachineConfig toConfig() throws IOException {
@@ -30,7 +32,9 @@ public record BootOptions(
         BootSource source = kernelOrNull != null
                 ? new BootSource.Kernel(kernelOrNull, read(kernelOrNull), commandLine)
                 : firmware(firmwareOrNull != null ? firmwareOrNull : DEFAULT_FIRMWARE);
-        return MachineConfig.of(name, source).withMemory(Words.size(memory)).withProcessors(processors);
+        MachineConfig config =
+                MachineConfig.of(name, source).withMemory(Words.size(memory)).withProcessors(processors);
+        return noInterrupts ? config.withInterruptControllers(false) : config;
     }
 
     private static BootSource firmware(String file) throws IOException {

@@ -36,8 +36,14 @@ public final class Boot extends ConsoleAction {
     @Option(name = "-a", aliases = "--append", description = "The kernel's command line")
     private String append = "";
 
+    @Option(
+            name = "-n",
+            aliases = "--no-interrupts",
+            description = "Without interrupt controllers, as a move to a backend of another kind needs")
+    private boolean noInterrupts;
+
     @Override
     Object answer(Console console) throws MembackingException, IOException {
-        return console.boot(new BootOptions(machine, memory, processors, firmware, kernel, append));
+        return console.boot(new BootOptions(machine, memory, processors, firmware, kernel, append, noInterrupts));
     }
 }
