@@ -38,7 +38,7 @@ record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> p
     }
 
     /** A processor whose thread has gone may have left its last exit unfinished; what that reads now, nobody drives. */
-    private static void finish(Processor processor) throws BackendException {
+    static void finish(Processor processor) throws BackendException {
         for (Optional<Exit> next = processor.completeExit(); next.isPresent(); next = processor.completeExit()) {
             GuestRun.floatBus(next.get());
         }

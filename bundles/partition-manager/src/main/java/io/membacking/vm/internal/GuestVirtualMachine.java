@@ -152,7 +152,10 @@ final class GuestVirtualMachine implements VirtualMachine {
     public ProcessorState processorState(int processor) throws BackendException {
         lifecycle.lock();
         try {
-            return readyProcessor(processor).state();
+            Processor ready = readyProcessor(processor);
+            // A run that was stopped may have left its last exit unfinished.
+            GuestState.finish(ready);
+            return ready.state();
         } finally {
             lifecycle.unlock();
         }
@@ -162,7 +165,9 @@ final class GuestVirtualMachine implements VirtualMachine {
     public void setProcessorState(int processor, ProcessorState state) throws BackendException {
         lifecycle.lock();
         try {
-            readyProcessor(processor).setState(state);
+            Processor ready = readyProcessor(processor);
+            GuestState.finish(ready);
+            ready.setState(state);
         } finally {
             lifecycle.unlock();
         }
