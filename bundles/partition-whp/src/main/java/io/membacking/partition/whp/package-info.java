@@ -33,6 +33,8 @@
  * shown).
  */
 @NullMarked
+@Requirement(namespace = "osgi.native", filter = "(osgi.native.osname~=win32)")
 package io.membacking.partition.whp;
 
 import org.jspecify.annotations.NullMarked;
+import org.osgi.annotation.bundle.Requirement;
