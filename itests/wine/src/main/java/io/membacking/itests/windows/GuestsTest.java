@@ -230,6 +230,7 @@ class GuestsTest {
         Run[] runs = new Run[2];
         for (int i = 0; i < 2; i++) {
             VirtualMachine vm = rig.vm("shared-" + i, memory, 1, 0);
+            GuestRig.requireReady(vm);
             GuestRig.prepare(vm, 0, program, registers(program, 0, END, 0, 2, increments, 0x200000));
             runs[i] = vm.start(new GuestRig.EndHandler());
         }
@@ -255,6 +256,7 @@ class GuestsTest {
         memory.memory().writeLong(0x300000, OURS);
         VirtualMachine lower = rig.vm("lower", memory, 1, 0);
         VirtualMachine upper = rig.vm("upper", memory, 1, 2);
+        GuestRig.requireReady(upper);
         GuestRig.prepare(upper, 0, program, registers(program, 0, END, 0, 0x77, alias + 0x300008, alias + 0x300000));
         GuestRig.EndHandler ends = new GuestRig.EndHandler();
         assertEquals("ended", await(upper.start(ends)).reason());

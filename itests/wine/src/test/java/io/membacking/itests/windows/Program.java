@@ -38,17 +38,32 @@ record Program(int status, List<String> lines) {
         return new Program(process.exitValue(), Files.readAllLines(log, StandardCharsets.ISO_8859_1));
     }
 
-    /** The lines of tests, and for want of any the last ones. */
+    /** What went wrong in the tests, and for want of that the last lines. */
     String summary() {
         List<String> tests = lines.stream()
-                .filter(line -> line.startsWith("FAILED ") || line.startsWith("SKIPPED "))
+                .filter(line -> line.startsWith("FAILED ") || line.startsWith("SKIPPED ") || line.contains("=> "))
                 .toList();
         return "exit status " + status + "\n"
                 + String.join(
                         "\n", tests.isEmpty() ? lines.subList(Math.max(0, lines.size() - 20), lines.size()) : tests);
     }
 
+    /** Tests that passed, in the container or out of it. */
     long passed() {
-        return lines.stream().filter(line -> line.startsWith("ok ")).count();
+        return lines.stream().filter(line -> line.startsWith("ok ")).count() + console("successful");
+    }
+
+    long skipped() {
+        return lines.stream().filter(line -> line.startsWith("SKIPPED ")).count()
+                + console("skipped")
+                + console("aborted");
+    }
+
+    /** What JUnit's console says at its end: {@code [        12 tests successful      ]}. */
+    private long console(String what) {
+        return lines.stream()
+                .filter(line -> line.matches("\\[ +\\d+ tests " + what + " +]"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll("\\D+", "")))
+                .sum();
     }
 }

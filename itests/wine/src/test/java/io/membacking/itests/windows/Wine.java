@@ -51,7 +51,7 @@ record Wine(int version, Map<String, String> switches) {
         return run("windows-java", name, Arrays.asList(arguments));
     }
 
-    /** Runs JUnit tests of a bundle on the class path, without a container. */
+    /** Runs the JUnit tests of a folder on the class path, without a container. @param name of the log */
     Program junit(String name, List<String> classpath, Path testClasses) throws Exception {
         return run(
                 "junit",
