@@ -1,6 +1,7 @@
 package io.membacking.partition.whp;
 
 import com.sun.jna.Memory;
+import io.membacking.error.BackendException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -16,10 +17,11 @@ record Msrs(Map<Integer, Integer> portable, Map<Integer, Integer> platform) {
 
     private static final int VARIABLE_RANGES = 16;
 
-    static Msrs find(WhpCalls calls, long partition, int processor) {
+    /** @throws BackendException if the platform fails, other than by having no such register */
+    static Msrs find(WhpCalls calls, long partition, int processor, String operation) throws BackendException {
         return new Msrs(
-                present(calls, partition, processor, portableCandidates()),
-                present(calls, partition, processor, platformCandidates()));
+                present(calls, partition, processor, portableCandidates(), operation),
+                present(calls, partition, processor, platformCandidates(), operation));
     }
 
     private static Map<Integer, Integer> portableCandidates() {
@@ -60,19 +62,30 @@ record Msrs(Map<Integer, Integer> portable, Map<Integer, Integer> platform) {
     }
 
     private static Map<Integer, Integer> present(
-            WhpCalls calls, long partition, int processor, Map<Integer, Integer> candidates) {
+            WhpCalls calls, long partition, int processor, Map<Integer, Integer> candidates, String operation)
+            throws BackendException {
         Map<Integer, Integer> present = new LinkedHashMap<>();
         try (Memory name = new Memory(Integer.BYTES);
                 Memory value = new Memory(WhpAbi.REGISTER_VALUE_SIZE)) {
-            candidates.forEach((number, register) -> {
-                name.setInt(0, register);
-                boolean read = calls.getRegisters(partition, processor, name, 1, value) >= 0;
+            for (Map.Entry<Integer, Integer> candidate : candidates.entrySet()) {
+                name.setInt(0, candidate.getValue());
+                boolean read = isThere(calls.getRegisters(partition, processor, name, 1, value), operation);
                 // What it does not let be set to what it is, is no state.
-                if (read && (register == WhpAbi.TSC || calls.setRegisters(partition, processor, name, 1, value) >= 0)) {
-                    present.put(number, register);
+                if (read
+                        && (candidate.getValue() == WhpAbi.TSC
+                                || isThere(calls.setRegisters(partition, processor, name, 1, value), operation))) {
+                    present.put(candidate.getKey(), candidate.getValue());
                 }
-            });
+            }
         }
         return present;
+    }
+
+    private static boolean isThere(int result, String operation) throws BackendException {
+        if (result == Hresult.INVALID_VP_REGISTER_NAME || result == Hresult.E_INVALIDARG) {
+            return false;
+        }
+        WhpErrors.check(result, operation, "the platform does not tell which model-specific registers there are");
+        return true;
     }
 }

@@ -542,19 +542,23 @@ final class WhpPartition implements Partition {
                         calls.createVirtualProcessor(handle, index),
                         operation,
                         "the platform refuses another processor");
-                Msrs known = msrs;
-                if (known == null) {
-                    known = Msrs.find(calls, handle, index);
+                WhpProcessor processor = null;
+                try {
+                    Msrs known = msrs != null ? msrs : Msrs.find(calls, handle, index, operation);
                     msrs = known;
+                    processor = new WhpProcessor(
+                            calls,
+                            this,
+                            handle,
+                            index,
+                            known,
+                            platform.xsave(),
+                            new PartitionRam(calls, handle, index, book));
+                } finally {
+                    if (processor == null) {
+                        calls.deleteVirtualProcessor(handle, index);
+                    }
                 }
-                WhpProcessor processor = new WhpProcessor(
-                        calls,
-                        this,
-                        handle,
-                        index,
-                        known,
-                        platform.xsave(),
-                        new PartitionRam(calls, handle, index, book));
                 processors.put(index, processor);
                 return processor;
             }
