@@ -64,6 +64,11 @@ public abstract class BackendFixture {
         return true;
     }
 
+    /** Whether user code in long mode runs on the host's processor itself. */
+    protected boolean runsUserCodeNatively() {
+        return true;
+    }
+
     @BeforeEach
     void requireBackend(TestInfo test) {
         backend = createBackend();

@@ -437,7 +437,7 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
     }
 
     @Test
-    void userCodeInLongModeRunsAtNativeSpeed() throws Exception {
+    void userCodeInLongModeRunsAtNativeSpeedWhereItRunsNatively() throws Exception {
         Processor processor = ready(
                 GuestProgram.USER_PATTERN,
                 registers().rdi(MIB).rsi(2 * MIB).rdx(42).rcx(3).rbx(UNMAPPED));
@@ -447,7 +447,7 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
         assertEquals(0, end.value(), "wrong words");
         assertEquals(GuestProgram.patternAt(MIB + 8, 42), ram.getLong(MIB + 8));
         // 2 x 262,144 words: natively a few milliseconds, emulated two seconds and more.
-        assertTrue(elapsed < TimeUnit.SECONDS.toNanos(1), () -> "took " + elapsed + " ns");
+        assertTrue(elapsed < TimeUnit.SECONDS.toNanos(1) || !runsUserCodeNatively(), () -> "took " + elapsed + " ns");
     }
 
     @Test

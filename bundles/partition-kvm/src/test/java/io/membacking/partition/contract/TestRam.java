@@ -6,7 +6,10 @@ import io.membacking.access.GuestMemoryAccessor;
 import io.membacking.error.GuestAccessException;
 import io.membacking.partition.PartitionMapping;
 import io.membacking.range.MemoryRange;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
@@ -17,6 +20,8 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class TestRam implements AutoCloseable {
     private static final AtomicLong NUMBERS = new AtomicLong();
+    private static final VarHandle INTS = MethodHandles.byteBufferViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONGS = MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final long number = NUMBERS.incrementAndGet();
     private final TestPages pages;
@@ -93,7 +98,7 @@ public final class TestRam implements AutoCloseable {
         pages.close();
     }
 
-    private final class View implements GuestMemory {
+    private final class View implements GuestMemoryAccessor {
         private Pointer at(String operation, long gpa, long length) {
             if (gpa < 0 || length < 0 || gpa > size - length) {
                 throw new GuestAccessException(operation, gpa, length, Math.max(gpa, size), "is not mapped");
@@ -143,22 +148,42 @@ public final class TestRam implements AutoCloseable {
 
         @Override
         public boolean compareAndSetByte(long gpa, byte expected, byte value) {
-            throw new UnsupportedOperationException();
+            return compareAndSetPart(gpa, 0xff, expected & 0xff, value & 0xff);
         }
 
         @Override
         public boolean compareAndSetShort(long gpa, short expected, short value) {
-            throw new UnsupportedOperationException();
+            return compareAndSetPart(gpa, 0xffff, expected & 0xffff, value & 0xffff);
+        }
+
+        /** By way of the four bytes around it. */
+        private boolean compareAndSetPart(long gpa, int mask, int expected, int value) {
+            int shift = 8 * (int) (gpa & 3);
+            int word = Math.toIntExact(gpa & ~3);
+            ByteBuffer whole = buffer("compare-and-set", gpa, 1);
+            while (true) {
+                int old = (int) INTS.getVolatile(whole, word);
+                if ((old >>> shift & mask) != expected) {
+                    return false;
+                }
+                if (INTS.compareAndSet(whole, word, old, (old & ~(mask << shift)) | value << shift)) {
+                    return true;
+                }
+            }
         }
 
         @Override
         public boolean compareAndSetInt(long gpa, int expected, int value) {
-            throw new UnsupportedOperationException();
+            return INTS.compareAndSet(buffer("compare-and-set", gpa, 4), Math.toIntExact(gpa), expected, value);
         }
 
         @Override
         public boolean compareAndSetLong(long gpa, long expected, long value) {
-            throw new UnsupportedOperationException();
+            return LONGS.compareAndSet(buffer("compare-and-set", gpa, 8), Math.toIntExact(gpa), expected, value);
+        }
+
+        private ByteBuffer buffer(String operation, long gpa, long length) {
+            return at(operation, gpa, length).getByteBuffer(0, size);
         }
 
         @Override
@@ -198,7 +223,12 @@ public final class TestRam implements AutoCloseable {
 
         @Override
         public GuestMemoryAccessor accessor() {
-            throw new UnsupportedOperationException();
+            return this;
+        }
+
+        @Override
+        public void close() {
+            // Not the memory, which others use.
         }
     }
 }

@@ -94,6 +94,11 @@ final class Execution {
         MembackingException failure = null;
         try {
             try {
+                for (Step step : plan.steps()) {
+                    if (step instanceof Step.HoldProcessors hold) {
+                        hold(hold);
+                    }
+                }
                 begin();
                 for (Step step : plan.steps()) {
                     if (perform(step)) {
@@ -124,7 +129,7 @@ final class Execution {
         return new Result(failure, outcome, warnings, emptied, lostTargets);
     }
 
-    /** Opens the transition before anything else is done: afterwards it could fail where nothing may. */
+    /** Opens the transition before anything is done that would have to be undone: afterwards it could fail where nothing may. */
     private void begin() throws MembackingException {
         List<MemoryRange> pieces = List.of();
         boolean passesReaders = false;
@@ -148,11 +153,8 @@ final class Execution {
 
     /** @return whether it was done and has to be undone if a later one fails */
     private boolean perform(Step step) throws MembackingException {
-        if (step instanceof Step.DrainReaders) {
-            return false; // done first of all
-        } else if (step instanceof Step.HoldProcessors hold) {
-            hold(hold);
-            return false; // they are let go in any case
+        if (step instanceof Step.HoldProcessors || step instanceof Step.DrainReaders) {
+            return false; // done first of all; processors are let go in any case
         } else if (step instanceof Step.DmaUnmap unmap) {
             return unmap(unmap);
         } else if (step instanceof Step.DmaMap map) {

@@ -85,13 +85,15 @@ final class Planner {
             transitions.addAll(beside);
             transitions = Pieces.union(transitions);
         }
-        if (!transitions.isEmpty()) {
-            steps.add(new Step.DrainReaders(transitions));
-        }
+        // Processors first: those of a backend in Java are readers, and one that waits for the end of this commit would
+        // not leave.
         for (PartitionPlan partition : partitions) {
             if (partition.mustHold(consumers.replacesInPlace())) {
                 steps.add(new Step.HoldProcessors(partition.view().name()));
             }
+        }
+        if (!transitions.isEmpty()) {
+            steps.add(new Step.DrainReaders(transitions));
         }
         for (TargetView target : consumers.targets()) {
             dma.gone().forEach(run -> steps.add(dmaMap(target, run).inverse().orElseThrow()));

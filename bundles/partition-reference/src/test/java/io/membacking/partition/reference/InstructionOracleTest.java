@@ -1,0 +1,185 @@
+package io.membacking.partition.reference;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.membacking.partition.ProcessorState.GeneralRegisters;
+import io.membacking.partition.contract.BackendRequirement;
+import io.membacking.partition.kvm.KvmBackend;
+import io.membacking.partition.reference.Oracle.Outcome;
+import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+
+/**
+ * Instruction by instruction against the processor of this host, by way of KVM. {@code -Dmembacking.oracle.cases} says how many, and
+ * {@code -Dmembacking.oracle.seed} repeats a round.
+ */
+class InstructionOracleTest {
+    private static final int CASES = Integer.getInteger("membacking.oracle.cases", 1000);
+    private static final long SEED = Long.getLong("membacking.oracle.seed", new Random().nextLong());
+
+    private final Random random = new Random(SEED);
+    private final InstructionSource source = new InstructionSource(random);
+    private KvmBackend kvm;
+    private ReferenceBackend reference;
+    private Oracle oracle;
+    private int failures;
+    private int shutdowns;
+
+    @BeforeEach
+    void make(TestInfo test) throws Exception {
+        kvm = new KvmBackend();
+        BackendRequirement.require(kvm, test);
+        reference = new ReferenceBackend();
+        oracle = new Oracle(kvm, reference);
+        byte[] data = new byte[Oracle.DATA_SIZE];
+        random.nextBytes(data);
+        oracle.setData(data);
+    }
+
+    @AfterEach
+    void close() {
+        if (oracle != null) {
+            oracle.close();
+            reference.close();
+        }
+        kvm.close();
+    }
+
+    @Test
+    void everyInstructionOfTheSubsetDoesWhatTheProcessorDoes() throws Exception {
+        List<String> wrong = new ArrayList<>();
+        for (int i = 0; i < CASES && wrong.size() < 20; i++) {
+            GeneralRegisters registers = source.registers();
+            compare(source.next(), registers, wrong);
+        }
+        check(wrong);
+        assertTrue(failures < CASES / 10, () -> failures + " of " + CASES + " beyond the subset");
+        assertTrue(shutdowns < CASES / 2, () -> shutdowns + " of " + CASES + " ended in a shutdown");
+    }
+
+    @Test
+    void streamsOfInstructionsDoToo() throws Exception {
+        List<String> wrong = new ArrayList<>();
+        for (int i = 0; i < CASES / 3 && wrong.size() < 20; i++) {
+            GeneralRegisters registers = source.registers();
+            ByteArrayOutputStream stream = new ByteArrayOutputStream();
+            int count = 2 + random.nextInt(6);
+            for (int j = 0; j < count; j++) {
+                byte[] one;
+                do {
+                    one = source.next();
+                } while (Undefined.flags(one, registers) != 0);
+                stream.write(one);
+            }
+            compare(stream.toByteArray(), registers, wrong);
+        }
+        check(wrong);
+    }
+
+    @Test
+    void randomBytesAreTheSameInstructionOrNone() throws Exception {
+        List<String> wrong = new ArrayList<>();
+        byte[] code = new byte[15];
+        for (int i = 0; i < CASES && wrong.size() < 20; i++) {
+            GeneralRegisters registers = source.registers();
+            random.nextBytes(code);
+            if (random.nextInt(3) == 0) {
+                code[0] = 0x0f;
+            }
+            Instruction in = Undefined.decode(code);
+            compare(in == null ? code : Arrays.copyOf(code, in.length), registers, wrong);
+        }
+        check(wrong);
+    }
+
+    private void check(List<String> wrong) {
+        assertEquals(List.of(), wrong, () -> "seed " + SEED + "\n" + String.join("\n", wrong) + "\n");
+    }
+
+    private void compare(byte[] code, GeneralRegisters registers, List<String> wrong) throws Exception {
+        if (Undefined.dependsOnHost(code)) {
+            return;
+        }
+        Outcome mine = oracle.onSecond(code, registers);
+        if (mine.exit().equals("failure") || mine.exit().isEmpty()) {
+            failures++;
+            oracle.align();
+            return;
+        }
+        Outcome theirs = oracle.onFirst(code, registers);
+        if (theirs.exit().equals("failure") || theirs.exit().isEmpty()) {
+            oracle.align();
+            return;
+        }
+        String difference = difference(theirs, mine, Undefined.flags(code, registers));
+        if (mine.exit().startsWith("Shutdown")) {
+            shutdowns++;
+        }
+        if (!difference.isEmpty()) {
+            wrong.add(HexFormat.ofDelimiter(" ").formatHex(code) + " " + name(code) + ": " + difference + " from "
+                    + registers);
+            oracle.align();
+        }
+    }
+
+    private static String name(byte[] code) {
+        Instruction in = Undefined.decode(code);
+        return in == null ? "?" : in.opcode.name() + in.size * 8;
+    }
+
+    private static String difference(Outcome theirs, Outcome mine, int undefined) {
+        StringBuilder text = new StringBuilder();
+        if (!theirs.exit().equals(mine.exit())) {
+            return "exit " + theirs.exit() + " but " + mine.exit();
+        }
+        if (theirs.exit().startsWith("Shutdown")) {
+            return "";
+        }
+        long[] a = values(theirs.general());
+        long[] b = values(mine.general());
+        String[] names = {
+            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+            "r15", "rip"
+        };
+        for (int i = 0; i < names.length; i++) {
+            if (a[i] != b[i]) {
+                text.append(names[i])
+                        .append(" 0x")
+                        .append(Long.toHexString(a[i]))
+                        .append(" but 0x")
+                        .append(Long.toHexString(b[i]))
+                        .append(' ');
+            }
+        }
+        long flags = (theirs.general().rflags() ^ mine.general().rflags()) & (Flags.STATUS | Flags.DF) & ~undefined;
+        if (flags != 0) {
+            text.append("flags 0x")
+                    .append(Long.toHexString(theirs.general().rflags()))
+                    .append(" but 0x")
+                    .append(Long.toHexString(mine.general().rflags()))
+                    .append(" differ in 0x")
+                    .append(Long.toHexString(flags));
+        }
+        int at = Arrays.mismatch(theirs.data(), mine.data());
+        if (at >= 0) {
+            text.append(" memory at 0x").append(Long.toHexString(Oracle.DATA + at));
+        }
+        return text.toString();
+    }
+
+    private static long[] values(GeneralRegisters g) {
+        return new long[] {
+            g.rax(), g.rbx(), g.rcx(), g.rdx(), g.rsi(), g.rdi(), g.rsp(), g.rbp(), g.r8(), g.r9(), g.r10(), g.r11(),
+            g.r12(), g.r13(), g.r14(), g.r15(), g.rip()
+        };
+    }
+}

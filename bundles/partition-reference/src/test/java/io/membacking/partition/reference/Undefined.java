@@ -1,0 +1,147 @@
+package io.membacking.partition.reference;
+
+import io.membacking.partition.ProcessorState.GeneralRegisters;
+
+/** What two processors need not agree on, by instruction, as the manuals of Intel and AMD say. */
+final class Undefined {
+    private static final int MULTIPLIED = Flags.SF | Flags.ZF | Flags.AF | Flags.PF;
+    private static final int SEARCHED = Flags.CF | Flags.OF | Flags.SF | Flags.AF | Flags.PF;
+    private static final int TESTED = Flags.OF | Flags.SF | Flags.AF | Flags.PF;
+    private static final int COUNTED = Flags.OF | Flags.SF | Flags.AF | Flags.PF;
+
+    private Undefined() {}
+
+    static Instruction decode(byte[] code) {
+        int[] at = {0};
+        try {
+            return Decoder.decode(() -> at[0] < code.length ? code[at[0]++] : 0x90, 8);
+        } catch (Decoder.TooLong e) {
+            return null;
+        }
+    }
+
+    /** Flags that the manuals leave undefined. */
+    static int flags(byte[] code, GeneralRegisters registers) {
+        Instruction in = decode(code);
+        if (in == null) {
+            return 0;
+        }
+        return switch (in.opcode.name()) {
+            case "and", "or", "xor", "test" -> Flags.AF;
+            case "shl", "shr", "sar" -> shifted(in, code, registers);
+            case "rol", "ror", "rcl", "rcr" -> count(in, code, registers) == 1 ? 0 : Flags.OF;
+            case "shld", "shrd" ->
+                count(in, code, registers) > 8 * in.size
+                        ? Flags.STATUS
+                        : Flags.AF | (count(in, code, registers) == 1 ? 0 : Flags.OF);
+            case "mul", "imul" -> MULTIPLIED;
+            case "div", "idiv" -> Flags.STATUS;
+            case "bsf", "bsr" -> SEARCHED;
+            case "bt", "bts", "btr", "btc" -> TESTED;
+            case "tzcnt", "lzcnt" -> COUNTED;
+            default -> 0;
+        };
+    }
+
+    private static int shifted(Instruction in, byte[] code, GeneralRegisters registers) {
+        int count = count(in, code, registers);
+        if (count == 0) {
+            return 0;
+        }
+        return Flags.AF | (count == 1 ? 0 : Flags.OF) | (count > 8 * in.size ? Flags.CF : 0);
+    }
+
+    private static int count(Instruction in, byte[] code, GeneralRegisters registers) {
+        int opcode = opcode(code);
+        long raw =
+                switch (opcode) {
+                    case 0xd0, 0xd1 -> 1;
+                    case 0xd2, 0xd3, 0xa5, 0xad -> registers.rcx();
+                    default -> in.immediate;
+                };
+        return Alu.shiftCount(raw, in.size);
+    }
+
+    private static int opcode(byte[] code) {
+        int i = 0;
+        while (i < code.length - 1 && (isPrefix(code[i] & 0xff) || code[i] == 0x0f)) {
+            i++;
+        }
+        return code[i] & 0xff;
+    }
+
+    private static boolean isPrefix(int code) {
+        return code == 0x66
+                || code == 0x67
+                || (code >= 0xf2 && code <= 0xf3)
+                || code == 0xf0
+                || (code & 0xf0) == 0x40
+                || (code & 0xe7) == 0x26
+                || code == 0x64
+                || code == 0x65;
+    }
+
+    /**
+     * What user code sees of the host, where KVM runs it natively: its tables, selectors, time, and IF; or what the results of are
+     * undefined.
+     */
+    static boolean dependsOnHost(byte[] code) {
+        Instruction in = decode(code);
+        if (in == null) {
+            return false;
+        }
+        String name = in.opcode.name();
+        return switch (name) {
+            case "cpuid",
+                    "rdtsc",
+                    "sgdt",
+                    "sidt",
+                    "sldt",
+                    "str",
+                    "smsw",
+                    "lar",
+                    "lsl",
+                    "verr",
+                    "verw",
+                    "pushf",
+                    "popf",
+                    "invlpg",
+                    "jmp far",
+                    "call far",
+                    "ret far",
+                    "iret",
+                    "int",
+                    "int1",
+                    "int3",
+                    "syscall",
+                    "sysret",
+                    "lgdt",
+                    "lss",
+                    "lfs",
+                    "lgs",
+                    "in",
+                    "out",
+                    "ins",
+                    "outs",
+                    "fence",
+                    "(vector)",
+                    "(x87)",
+                    "fwait",
+                    "(unsupported)",
+                    "(transaction)" -> true;
+            case "bswap" -> in.size == 2;
+            case "shld", "shrd" ->
+                (in.size == 2 && (in.immediate & 31) > 16) || (in.size == 2 && (opcode(code) & 1) == 1);
+            case "mov", "push", "pop" -> {
+                int opcode = opcode(code);
+                yield opcode == 0x8c
+                        || opcode == 0x8e
+                        || opcode == 0xa0
+                        || opcode == 0xa1
+                        || opcode == 0xa8
+                        || opcode == 0xa9;
+            }
+            default -> false;
+        };
+    }
+}
