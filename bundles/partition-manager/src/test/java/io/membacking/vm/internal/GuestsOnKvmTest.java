@@ -52,13 +52,22 @@ class GuestsOnKvmTest {
     private static final long OURS = 0x1122334455667788L;
     private static final long ALL_ONES = -1;
 
-    private final KvmBackend kvm = new KvmBackend();
+    private final PartitionBackend backend = createBackend();
     private final TestWorld world = new TestWorld();
 
+    PartitionBackend createBackend() {
+        return new KvmBackend();
+    }
+
+    /** How often a guest reads at least while its memory is changed for two seconds. */
+    long leastReads() {
+        return 1_000_000;
+    }
+
     @BeforeEach
-    void requireKvm() {
-        Availability availability = kvm.availability();
-        String remedy = "KVM is needed: " + availability.reason() + "; " + availability.remedy();
+    void requireBackend() {
+        Availability availability = backend.availability();
+        String remedy = backend.name() + " is needed: " + availability.reason() + "; " + availability.remedy();
         if ("all".equals(System.getProperty("membacking.require"))) {
             assertTrue(availability.usable(), remedy);
         }
@@ -67,14 +76,14 @@ class GuestsOnKvmTest {
     }
 
     @AfterEach
-    void close() {
+    void close() throws Exception {
         world.close();
-        kvm.close();
+        ((AutoCloseable) backend).close();
     }
 
     private void arrive(long serviceId) {
-        world.machines.backendArrived(
-                new Backends.Installed(kvm, "kvm", "test", 0, serviceId, Map.of(PartitionBackend.NAME, "kvm")));
+        world.machines.backendArrived(new Backends.Installed(
+                backend, backend.name(), "test", 0, serviceId, Map.of(PartitionBackend.NAME, backend.name())));
     }
 
     private VirtualMachine vm(GuestMemoryManager memory, int processors) {
@@ -218,7 +227,7 @@ class GuestsOnKvmTest {
         assertTrue(exits.get() >= 10, exits::toString);
     }
 
-    /** KVM cannot change a slot's flags: without holding the processor it would read nothing for a moment. */
+    /** A backend cannot change a mapping's flags: without holding the processor it would read nothing for a moment. */
     @Test
     void changingWritabilityUnderRunningProcessorIsNeverSeenByReads() throws Exception {
         GuestMemoryManager memory = world.memory("flags", 16 * MIB);
@@ -234,7 +243,7 @@ class GuestsOnKvmTest {
         }
         Reads reads = stopReader(vm, run);
         assertEquals(new Reads(0, 0, reads.done(), 0), reads);
-        assertTrue(reads.done() > 1_000_000, reads::toString);
+        assertTrue(reads.done() > leastReads(), reads::toString);
         assertTrue(memory.regions().checkDrift().clean());
     }
 
@@ -253,7 +262,7 @@ class GuestsOnKvmTest {
         long end = System.nanoTime() + Duration.ofSeconds(2).toNanos();
         int rounds = 0;
         while (System.nanoTime() < end || rounds < 200) {
-            // Whole: one host mapping changes, which KVM follows. In part: several do, and the processor is held.
+            // Whole: one host mapping changes, which the backend follows. In part: several do, and the processor is held.
             device.mappings().map(pages, second, 0, true);
             device.mappings().map(new MemoryRange(0x1000, 0x3000), first, 0x1000, true);
             device.mappings().map(pages, first, 0, true);
@@ -261,7 +270,7 @@ class GuestsOnKvmTest {
         }
         Reads reads = stopReader(vm, run);
         assertEquals(0, reads.wrong(), reads::toString);
-        assertTrue(reads.done() > 1_000_000, reads::toString);
+        assertTrue(reads.done() > leastReads(), reads::toString);
         assertTrue(reads.changes() > 0, reads::toString);
         assertTrue(memory.regions().checkDrift().clean());
     }
