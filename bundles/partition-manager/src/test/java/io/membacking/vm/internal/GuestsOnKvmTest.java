@@ -262,7 +262,8 @@ class GuestsOnKvmTest {
         long end = System.nanoTime() + Duration.ofSeconds(2).toNanos();
         int rounds = 0;
         while (System.nanoTime() < end || rounds < 200) {
-            // Whole: one host mapping changes, which the backend follows. In part: several do, and the processor is held.
+            // Whole: one host mapping changes, which the backend follows. In part: several do, and the processor is
+            // held.
             device.mappings().map(pages, second, 0, true);
             device.mappings().map(new MemoryRange(0x1000, 0x3000), first, 0x1000, true);
             device.mappings().map(pages, first, 0, true);

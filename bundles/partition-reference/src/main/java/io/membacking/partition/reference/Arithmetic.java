@@ -472,7 +472,7 @@ final class Arithmetic {
         long ax = r.get(Registers.RAX, 2);
         int flags = 0;
         if ((ax & 0xf) > 9 || r.has(Flags.AF)) {
-            ax += 0x106 * sign;
+            ax += 0x106L * sign;
             flags = Flags.AF | Flags.CF;
         }
         r.set(Registers.RAX, 2, ax & 0xff0f);

@@ -4,7 +4,6 @@ import io.membacking.access.GuestMemory;
 import io.membacking.access.GuestMemoryAccessor;
 import io.membacking.partition.PartitionMapping;
 import java.util.IdentityHashMap;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,7 +17,7 @@ final class Bus implements PageWalk.PhysicalMemory {
     private final @Nullable DirtyLog dirtyLog;
 
     private SecondLevelTable table = SecondLevelTable.EMPTY;
-    private final Map<GuestMemory, GuestMemoryAccessor> accessors = new IdentityHashMap<>();
+    private final IdentityHashMap<GuestMemory, GuestMemoryAccessor> accessors = new IdentityHashMap<>();
     private @Nullable Thread thread;
 
     Bus(Exchange exchange, @Nullable DirtyLog dirtyLog) {

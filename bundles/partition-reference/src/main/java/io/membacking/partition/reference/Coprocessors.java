@@ -24,7 +24,7 @@ final class Coprocessors {
 
     static void vector(Core core, Instruction in) {
         if ((core.r.cr0 & Registers.CR0_EM) != 0) {
-            core.undefined();
+            throw core.undefined();
         }
         if ((core.r.cr0 & Registers.CR0_TS) != 0) {
             throw new GuestFault(GuestFault.NO_COPROCESSOR, GuestFault.NO_CODE);
@@ -35,7 +35,7 @@ final class Coprocessors {
     /** XABORT and XBEGIN are the one form of their opcode's group. */
     static void transaction(Core core, Instruction in) {
         if (in.memory || in.rm != 0) {
-            core.undefined();
+            throw core.undefined();
         }
         throw core.unsupported("transactions are beyond the subset of the reference processor");
     }

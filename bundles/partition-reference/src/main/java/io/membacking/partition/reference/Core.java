@@ -100,6 +100,7 @@ final class Core {
     // Steps.
 
     /** One instruction, one iteration of a repeated one, or one event delivered. @return why the guest was left, or null */
+    @SuppressWarnings("ReferenceEquality") // at every step: NONE is the only one that is empty
     @Nullable
     Exit step() {
         flagsBefore = r.flags;
@@ -130,9 +131,9 @@ final class Core {
             }
             return request.exit();
         } catch (GuestAccessException e) {
-            return refused(e.getMessage(), false);
+            return refused(String.valueOf(e.getMessage()), false);
         } catch (IllegalStateException e) { // the guest's memory is closed
-            return refused(e.getMessage(), true);
+            return refused(String.valueOf(e.getMessage()), true);
         }
         exchange.clear();
         refusedSince = 0;
@@ -327,8 +328,8 @@ final class Core {
 
     // Faults.
 
-    void undefined() {
-        throw new GuestFault(GuestFault.INVALID_OPCODE, GuestFault.NO_CODE);
+    GuestFault undefined() {
+        return new GuestFault(GuestFault.INVALID_OPCODE, GuestFault.NO_CODE);
     }
 
     GuestFault protection(int errorCode) {

@@ -151,6 +151,11 @@ final class Decoder {
     }
 
     private int operandSize(int flags) {
+        int size = plainOperandSize(flags);
+        return (flags & Opcode.NOT_SHORT) != 0 ? Math.max(size, 4) : size;
+    }
+
+    private int plainOperandSize(int flags) {
         if ((flags & Opcode.BYTE) != 0) {
             return 1;
         }

@@ -197,7 +197,7 @@ final class Moves {
     static void storeSegment(Core core, Instruction in) {
         int segment = in.reg & 7;
         if (segment > Registers.GS) {
-            core.undefined();
+            throw core.undefined();
         }
         long selector = core.r.segments[segment].selector;
         if (in.memory) {
@@ -210,7 +210,7 @@ final class Moves {
     static void loadSegment(Core core, Instruction in) {
         int segment = in.reg & 7;
         if (segment > Registers.GS || segment == Registers.CS) {
-            core.undefined();
+            throw core.undefined();
         }
         int selector = (int) core.load(in, 2);
         core.checkpoint();
@@ -220,8 +220,18 @@ final class Moves {
         }
     }
 
+    /** Of 32 bits on the stack only the lower half is written, as newer processors do it. */
     static Operation pushSegment(int segment) {
-        return (core, in) -> core.push(core.r.segments[segment].selector, in.size);
+        return (core, in) -> {
+            long selector = core.r.segments[segment].selector;
+            if (in.size != 4) {
+                core.push(selector, in.size);
+                return;
+            }
+            long pointer = (core.r.general[Registers.RSP] - 4) & Alu.mask(core.r.stackSize);
+            core.write(Registers.SS, pointer, 2, selector);
+            core.setStackPointer(pointer);
+        };
     }
 
     static Operation popSegment(int segment) {

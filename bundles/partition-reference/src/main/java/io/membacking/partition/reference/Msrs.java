@@ -1,5 +1,6 @@
 package io.membacking.partition.reference;
 
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /** Model-specific registers: which there are, and what they hold after reset. */
@@ -21,8 +22,8 @@ final class Msrs {
     private Msrs() {}
 
     /** Those that a state has from the beginning. */
-    static TreeMap<Integer, Long> atReset() {
-        TreeMap<Integer, Long> msrs = new TreeMap<>();
+    static SortedMap<Integer, Long> atReset() {
+        SortedMap<Integer, Long> msrs = new TreeMap<>();
         for (int number : new int[] {0x174, 0x175, 0x176, STAR, LSTAR, 0xc0000083, SFMASK, KERNEL_GS_BASE, TSC_AUX}) {
             msrs.put(number, 0L);
         }

@@ -41,9 +41,17 @@ record Opcode(String name, int flags, Operation operation, Opcode @Nullable [] g
     static final int REGISTERS = 1 << 14;
     /** Operands have four bytes at most. */
     static final int NARROW = 1 << 15;
+    /** Operands have four bytes at least. */
+    static final int NOT_SHORT = 1 << 16;
 
     /** Raises the exception for what is no instruction. */
-    static final Opcode INVALID = new Opcode("(bad)", 0, (core, in) -> core.undefined(), null);
+    static final Opcode INVALID = new Opcode(
+            "(bad)",
+            0,
+            (core, in) -> {
+                throw core.undefined();
+            },
+            null);
 
     /** An instruction beyond the subset. */
     static final Opcode UNSUPPORTED = new Opcode(

@@ -12,6 +12,7 @@ import static io.membacking.partition.reference.Opcode.MEMORY;
 import static io.membacking.partition.reference.Opcode.MODRM;
 import static io.membacking.partition.reference.Opcode.NARROW;
 import static io.membacking.partition.reference.Opcode.NOT_64;
+import static io.membacking.partition.reference.Opcode.NOT_SHORT;
 import static io.membacking.partition.reference.Opcode.OFFSET;
 import static io.membacking.partition.reference.Opcode.REGISTER;
 import static io.membacking.partition.reference.Opcode.REGISTERS;
@@ -405,7 +406,7 @@ final class OpcodeTable {
         SECOND[0xb7] = op("movzx", MODRM, Moves.zeroExtend(2));
         SECOND[0xbe] = op("movsx", MODRM, Moves.signExtend(1));
         SECOND[0xbf] = op("movsx", MODRM, Moves.signExtend(2));
-        SECOND[0xc3] = op("movnti", MODRM | MEMORY, Moves::storeRegister);
+        SECOND[0xc3] = op("movnti", MODRM | MEMORY | NOT_SHORT, Moves::storeRegister);
     }
 
     private static void secondBits() {

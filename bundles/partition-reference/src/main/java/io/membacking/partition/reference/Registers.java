@@ -1,5 +1,6 @@
 package io.membacking.partition.reference;
 
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /** The registers of a processor, and the mode that follows from them. Not thread-safe. */
@@ -81,7 +82,7 @@ final class Registers {
     int cpl;
 
     /** All others by number, the time-stamp counter and what other fields hold excepted. */
-    TreeMap<Integer, Long> msrs = new TreeMap<>();
+    SortedMap<Integer, Long> msrs = new TreeMap<>();
 
     // What follows from them:
     /** 2, 4 or 8: what addresses and, but for 8, operands of the code have. */

@@ -40,7 +40,7 @@ final class SegmentQueries {
     /** The descriptor, if the code may see it. */
     private static @Nullable Descriptor visible(Core core, Instruction in, int systemTypes) {
         if (!core.r.protectedMode) {
-            core.undefined();
+            throw core.undefined();
         }
         int selector = (int) core.load(in, 2);
         if (SegmentLoads.isNull(selector)) {

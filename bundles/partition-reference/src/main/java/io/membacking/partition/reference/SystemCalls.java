@@ -18,7 +18,7 @@ final class SystemCalls {
     static void enter(Core core, Instruction in) {
         Registers r = core.r;
         if ((r.efer & Registers.EFER_SCE) == 0 || r.codeSize != 8) {
-            core.undefined();
+            throw core.undefined();
         }
         r.general[Registers.RCX] = core.nextRip;
         r.general[11] = r.flags & ~Flags.RF;
@@ -34,7 +34,7 @@ final class SystemCalls {
     static void leave(Core core, Instruction in) {
         Registers r = core.r;
         if ((r.efer & Registers.EFER_SCE) == 0 || r.codeSize != 8) {
-            core.undefined();
+            throw core.undefined();
         }
         core.requirePrivilege();
         boolean wide = in.size == 8;

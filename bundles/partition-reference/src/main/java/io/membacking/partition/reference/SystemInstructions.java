@@ -64,7 +64,7 @@ final class SystemInstructions {
     /** RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE. */
     private static void segmentBase(Core core, Instruction in, int which) {
         if (core.r.codeSize != 8 || (core.r.cr4 & Registers.CR4_FSGSBASE) == 0) {
-            core.undefined();
+            throw core.undefined();
         }
         SegmentRegister segment = core.r.segments[Registers.FS + (which & 1)];
         if (which < 2) {
@@ -134,7 +134,7 @@ final class SystemInstructions {
 
     private static void readExtendedControl(Core core) {
         if ((core.r.cr4 & Registers.CR4_OSXSAVE) == 0) {
-            core.undefined();
+            throw core.undefined();
         }
         if (core.r.get(Registers.RCX, 4) != 0) {
             throw core.protection(0);
@@ -161,7 +161,7 @@ final class SystemInstructions {
 
     private static void swapGs(Core core) {
         if (core.r.codeSize != 8) {
-            core.undefined();
+            throw core.undefined();
         }
         core.requirePrivilege();
         SegmentRegister gs = core.r.segments[Registers.GS];
@@ -202,7 +202,7 @@ final class SystemInstructions {
 
     private static void requireProtected(Core core) {
         if (!core.r.protectedMode) {
-            core.undefined();
+            throw core.undefined();
         }
     }
 
@@ -272,7 +272,7 @@ final class SystemInstructions {
                 }
                 r.cr8 = value;
             }
-            default -> core.undefined();
+            default -> throw core.undefined();
         }
     }
 
@@ -335,7 +335,7 @@ final class SystemInstructions {
 
     private static int debugNumber(Core core, Instruction in) {
         if (in.reg > 7) {
-            core.undefined();
+            throw core.undefined();
         }
         return in.reg == 4 || in.reg == 5 ? in.reg + 2 : in.reg;
     }

@@ -1,10 +1,11 @@
 package io.membacking.partition.reference;
 
 import io.membacking.partition.ProcessorState.GeneralRegisters;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
-/** Random instructions of the subset that user code can use, and random registers in which they do something. */
+/** Random instructions of the subset that all code can use, and random registers in which they do something. */
 final class InstructionSource {
     /** What a register holds, so that addresses made of it mostly lead to the data. */
     private enum Role {
@@ -42,6 +43,14 @@ final class InstructionSource {
 
     private static final int[] WORD = {0x05, 0x0d, 0x15, 0x1d, 0x25, 0x2d, 0x35, 0x3d, 0x68, 0xa9, 0xb8, 0xb9, 0xbd};
 
+    /** Those that are prefixes or nothing in 64-bit code, without and with an immediate byte. */
+    private static final int[] OLD = {
+        0x40, 0x41, 0x42, 0x43, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4d, 0x4e, 0x4f, 0x60, 0x61, 0x27, 0x2f,
+        0x37, 0x3f, 0x06, 0x0e, 0x16, 0x1e
+    };
+
+    private static final int[] OLD_BYTE = {0xd4, 0xd5};
+
     private static final List<Long> EDGES = List.of(
             0L,
             1L,
@@ -63,7 +72,10 @@ final class InstructionSource {
     private final byte[] code = new byte[32];
     private int length;
 
-    InstructionSource(Random random) {
+    private final Oracle.Mode mode;
+
+    InstructionSource(Oracle.Mode mode, Random random) {
+        this.mode = mode;
         this.random = random;
     }
 
@@ -103,7 +115,7 @@ final class InstructionSource {
     }
 
     private long pointer() {
-        return Oracle.DATA + 0x1000 + random.nextInt(Oracle.DATA_SIZE - 0x2000);
+        return mode.data + 0x1000 + random.nextInt(Oracle.DATA_SIZE - 0x2000);
     }
 
     private long value() {
@@ -122,6 +134,15 @@ final class InstructionSource {
         }
         if (random.nextInt(30) == 0) {
             put(0x67);
+        }
+        if (mode != Oracle.Mode.LONG_USER && random.nextInt(8) == 0) {
+            if (random.nextInt(4) == 0) {
+                opcode(pick(OLD_BYTE));
+                put(random.nextInt(256));
+            } else {
+                opcode(pick(OLD));
+            }
+            return Arrays.copyOf(code, length);
         }
         switch (random.nextInt(12)) {
             case 0, 1 -> {
@@ -153,7 +174,7 @@ final class InstructionSource {
                 modrm(pick(MODRM));
             }
         }
-        return java.util.Arrays.copyOf(code, length);
+        return Arrays.copyOf(code, length);
     }
 
     private void prefixedRepeat() {
@@ -165,28 +186,33 @@ final class InstructionSource {
     }
 
     private void rex() {
-        if (random.nextBoolean()) {
+        if (mode == Oracle.Mode.LONG_USER && random.nextBoolean()) {
             put(0x40 + random.nextInt(16));
         }
     }
 
     private void immediate(int opcode) {
         boolean wide = false;
-        if (random.nextBoolean()) {
+        if (mode == Oracle.Mode.LONG_USER && random.nextBoolean()) {
             int rex = 0x40 + random.nextInt(16);
             wide = (rex & 8) != 0;
             put(rex);
         }
         opcode(opcode);
-        int bytes = wide ? (opcode >= 0xb8 && opcode < 0xc0 ? 8 : 4) : code[0] == 0x66 ? 2 : 4;
+        int bytes = wide ? (opcode >= 0xb8 && opcode < 0xc0 ? 8 : 4) : narrow() ? 2 : 4;
         for (int i = 0; i < bytes; i++) {
             put(random.nextInt(256));
         }
     }
 
+    /** Whether operands have two bytes. */
+    private boolean narrow() {
+        return (code[0] == 0x66) != (mode == Oracle.Mode.REAL);
+    }
+
     private void modrmWord() {
         boolean wide = modrm(pick(MODRM_WORD));
-        int bytes = !wide && code[0] == 0x66 ? 2 : 4;
+        int bytes = !wide && narrow() ? 2 : 4;
         for (int i = 0; i < bytes; i++) {
             put(random.nextInt(256));
         }
@@ -194,7 +220,7 @@ final class InstructionSource {
 
     /** @return whether its operand has 8 bytes */
     private boolean modrm(int opcode) {
-        int rex = random.nextBoolean() ? 0x40 + random.nextInt(16) : 0;
+        int rex = mode == Oracle.Mode.LONG_USER && random.nextBoolean() ? 0x40 + random.nextInt(16) : 0;
         int mod = random.nextInt(4);
         int rm = random.nextInt(8);
         int sib = random.nextInt(256);
@@ -211,15 +237,24 @@ final class InstructionSource {
         if (mod == 3) {
             return (rex & 8) != 0;
         }
+        boolean otherAddress = code[0] == 0x67 || code[1] == 0x67;
+        if ((mode == Oracle.Mode.REAL) != otherAddress && mode != Oracle.Mode.LONG_USER) { // 16-bit addresses
+            if (mod == 1) {
+                put(random.nextInt(256));
+            } else if (mod == 2 || rm == 6) {
+                number((int) mode.data + random.nextInt(0x2000), 2);
+            }
+            return false;
+        }
         boolean absolute = false;
         if (rm == 4) {
             put(sib);
             absolute = mod == 0 && (sib & 7) == 5;
         }
         if (mod == 0 && rm == 5) { // relative to the instruction pointer: to the data
-            number((int) (Oracle.DATA + 0x1000 - Oracle.CODE), 4);
+            number((int) (mode.data + 0x1000 - (mode == Oracle.Mode.LONG_USER ? Oracle.CODE : 0)), 4);
         } else if (absolute) {
-            number((int) (Oracle.DATA + 0x1000), 4);
+            number((int) (mode.data + 0x1000), 4);
         } else if (mod == 1) {
             put(random.nextInt(256));
         } else if (mod == 2) {

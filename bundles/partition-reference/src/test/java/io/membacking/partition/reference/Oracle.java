@@ -17,21 +17,36 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The same user code in long mode on two backends, from the same registers and the same memory, to its end: a store to where nothing
- * is mapped, or a shutdown. Around the code, every 32 bytes, there is another such store, so that jumps end too.
+ * The same code on two backends, from the same registers and the same memory, to its end: a store to where nothing is mapped or,
+ * in real mode, a halt; or a shutdown. Around the code, every 32 bytes, there is another such end, so that jumps end too.
  */
 final class Oracle implements AutoCloseable {
     static final long RAM_SIZE = 4L << 20;
     static final long CODE_PAGE = 0x8000;
     static final long CODE = 0x8800;
-    /** What instructions read and write; compared after each. */
-    static final long DATA = 0x200000;
-
     static final int DATA_SIZE = 0x4000;
     private static final long END = 0x30000000L;
-    private static final int END_LENGTH = 9;
     private static final int MOST_EXITS = 64;
     private static final long PATIENCE = 50;
+
+    /** In which mode the code runs. User code in long mode can be the host's processor itself. */
+    enum Mode {
+        LONG_USER(8, 0x200000),
+        PROTECTED(4, 0x200000),
+        REAL(2, 0xa000);
+
+        final int codeSize;
+        /** What instructions read and write; compared after each. */
+        final long data;
+
+        Mode(int codeSize, long data) {
+            this.codeSize = codeSize;
+            this.data = data;
+        }
+    }
+
+    /** Every vector of real mode leads to a halt there. */
+    private static final int HALT = 0x7000;
 
     /** How a backend ended. @param exit in words; empty if it did not end */
     record Outcome(String exit, ProcessorState state, byte[] data) {
@@ -69,16 +84,19 @@ final class Oracle implements AutoCloseable {
         return thread;
     });
 
-    Oracle(PartitionBackend first, PartitionBackend second) throws BackendException {
+    private final Mode mode;
+
+    Oracle(Mode mode, PartitionBackend first, PartitionBackend second) throws BackendException {
+        this.mode = mode;
         this.first = new Side(first);
         this.second = new Side(second);
     }
 
     /** The page of code: ends everywhere but where {@code code} lies, and one right behind it. */
-    private static byte[] page(byte[] code) {
+    private byte[] page(byte[] code) {
         byte[] page = new byte[0x1000];
         Arrays.fill(page, (byte) 0x90);
-        for (int at = 23; at + END_LENGTH < page.length; at += 32) {
+        for (int at = 23; at + 9 < page.length; at += 32) {
             putEnd(page, at);
         }
         int at = (int) (CODE - CODE_PAGE);
@@ -87,17 +105,21 @@ final class Oracle implements AutoCloseable {
         return page;
     }
 
-    /** {@code mov [END], al}, which changes nothing. */
-    private static void putEnd(byte[] page, int at) {
+    /** {@code mov [END], al}, which changes nothing, or {@code hlt}. */
+    private void putEnd(byte[] page, int at) {
+        if (mode == Mode.REAL) {
+            page[at] = (byte) 0xf4;
+            return;
+        }
         page[at] = (byte) 0xa2;
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < mode.codeSize; i++) {
             page[at + 1 + i] = (byte) (END >>> (8 * i));
         }
     }
 
     void setData(byte[] data) {
-        first.ram.write(DATA, data);
-        second.ram.write(DATA, data);
+        first.ram.write(mode.data, data);
+        second.ram.write(mode.data, data);
     }
 
     Outcome onFirst(byte[] code, GeneralRegisters registers) throws BackendException {
@@ -117,7 +139,18 @@ final class Oracle implements AutoCloseable {
 
     private Outcome run(Side side, byte[] code, GeneralRegisters registers) throws BackendException {
         side.ram.write(CODE_PAGE, page(code));
-        side.processor.setState(GuestStates.longUser(side.reset, registers));
+        side.processor.setState(
+                switch (mode) {
+                    case LONG_USER -> GuestStates.longUser(side.reset, registers);
+                    case PROTECTED -> GuestStates.protectedMode(side.reset, registers);
+                    case REAL -> GuestStates.real(side.reset, registers);
+                });
+        if (mode == Mode.REAL) {
+            for (int vector = 0; vector < 256; vector++) {
+                side.ram.memory().writeInt(4L * vector, HALT);
+            }
+            side.ram.setByte(HALT, 0xf4);
+        }
         String exit = "";
         ScheduledFuture<?> cancel = watch.schedule(side.processor::cancel, PATIENCE, TimeUnit.MILLISECONDS);
         try {
@@ -143,7 +176,7 @@ final class Oracle implements AutoCloseable {
             clearCancel(side.processor);
         }
         byte[] data = new byte[DATA_SIZE];
-        side.ram.memory().read(DATA, data, 0, data.length);
+        side.ram.memory().read(mode.data, data, 0, data.length);
         return new Outcome(exit, side.processor.state(), data);
     }
 

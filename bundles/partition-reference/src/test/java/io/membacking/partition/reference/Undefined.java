@@ -11,18 +11,18 @@ final class Undefined {
 
     private Undefined() {}
 
-    static Instruction decode(byte[] code) {
+    static Instruction decode(byte[] code, int codeSize) {
         int[] at = {0};
         try {
-            return Decoder.decode(() -> at[0] < code.length ? code[at[0]++] : 0x90, 8);
+            return Decoder.decode(() -> at[0] < code.length ? code[at[0]++] : 0x90, codeSize);
         } catch (Decoder.TooLong e) {
             return null;
         }
     }
 
     /** Flags that the manuals leave undefined. */
-    static int flags(byte[] code, GeneralRegisters registers) {
-        Instruction in = decode(code);
+    static int flags(byte[] code, int codeSize, GeneralRegisters registers) {
+        Instruction in = decode(code, codeSize);
         if (in == null) {
             return 0;
         }
@@ -39,6 +39,10 @@ final class Undefined {
             case "bsf", "bsr" -> SEARCHED;
             case "bt", "bts", "btr", "btc" -> TESTED;
             case "tzcnt", "lzcnt" -> COUNTED;
+            case "daa", "das" -> Flags.OF;
+            case "aaa", "aas" -> Flags.OF | Flags.SF | Flags.ZF | Flags.PF;
+            // SF and ZF are defined, but KVM's emulation takes them from AX.
+            case "aam", "aad" -> Flags.OF | Flags.AF | Flags.CF | Flags.SF | Flags.ZF;
             default -> 0;
         };
     }
@@ -85,8 +89,8 @@ final class Undefined {
      * What user code sees of the host, where KVM runs it natively: its tables, selectors, time, and IF; or what the results of are
      * undefined.
      */
-    static boolean dependsOnHost(byte[] code) {
-        Instruction in = decode(code);
+    static boolean dependsOnHost(byte[] code, int codeSize) {
+        Instruction in = decode(code, codeSize);
         if (in == null) {
             return false;
         }
