@@ -69,7 +69,10 @@ final class SecondLevelTable {
                 whole.memoryGpa() + offset,
                 whole.writable(),
                 whole.executable(),
-                whole.remote());
+                whole.remote(),
+                whole.source()
+                        .map(source -> new PartitionMapping.Source(
+                                source.backing(), source.descriptor(), source.offset() + offset)));
     }
 
     private int firstEndingAbove(long address) {
