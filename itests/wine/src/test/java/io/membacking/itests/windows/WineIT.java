@@ -53,6 +53,17 @@ final class WineIT {
         assertPassed(wine, "tests of host-windows", testsOf(wine, "host-windows", "host-linux"));
     }
 
+    /** What is skipped there is said in its report: the log. */
+    @ParameterizedTest(name = "Wine {0}")
+    @ValueSource(ints = {8, 10})
+    void testsOfTheBackendPass(int version) throws Exception {
+        Wine wine = Wine.of(version).require();
+        Program program = testsOf(wine, "partition-whp", "partition-kvm");
+        report(wine, "tests of partition-whp", program);
+        assertEquals(0, program.status(), program::summary);
+        assertTrue(program.passed() > 0, program::summary);
+    }
+
     /** As a user starts it: a guest program that changes visibility, gets device memory and is moved. */
     @Test
     void runnableJarRunsItsGuestProgram() throws Exception {
