@@ -64,7 +64,7 @@ final class GuestBootIT {
 
     @Test
     void aGuestProgramOfOurOwnGetsDeviceMemoryAndIsMoved() throws Exception {
-        for (String backend : List.of("kvm")) {
+        for (String backend : List.of("kvm", "reference")) {
             if (backend.equals("kvm")) {
                 require(KVM, "load the kvm modules and give this user access");
             }
