@@ -15,6 +15,7 @@ import io.membacking.partition.Exit;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.kvm.KvmBackend;
+import io.membacking.partition.reference.ReferenceBackend;
 import io.membacking.range.MemoryRange;
 import io.membacking.vm.MoveResult;
 import io.membacking.vm.Outcome;
@@ -23,11 +24,12 @@ import io.membacking.vm.RunResult;
 import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VmRequest;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -177,13 +179,12 @@ class MovingGuestsTest {
                     GuestProgram.USER_COUNTER,
                     TestWorld.registers(GuestProgram.USER_COUNTER, 0, TestWorld.END + i * 4096L, 0, 0, 0, counter(i)));
         }
-        List<Long> ended = new ArrayList<>();
+        // Who has ended writes again until both have.
+        Set<Integer> ended = ConcurrentHashMap.newKeySet();
         Run run = vm.start((processor, exit) -> {
             if (exit instanceof Exit.Mmio mmio && !mmio.input()) {
-                synchronized (ended) {
-                    ended.add(mmio.value());
-                    return ended.size() == 2 ? Outcome.stop(0, "ended") : Outcome.unhandled();
-                }
+                ended.add(processor);
+                return ended.size() == 2 ? Outcome.stop(0, "ended") : Outcome.unhandled();
             }
             return Outcome.unhandled();
         });
@@ -199,15 +200,66 @@ class MovingGuestsTest {
         }
         assertTrue(run.result().isEmpty());
         memory.memory().writeLong(counter(0) + 8, 1);
-        until(
-                () -> {
-                    synchronized (ended) {
-                        return ended.size() == 1;
-                    }
-                },
-                run);
+        until(() -> ended.contains(0), run);
         memory.memory().writeLong(counter(1) + 8, 1);
         assertEquals("ended", await(run).reason());
+    }
+
+    /**
+     * The guest executes vectors on KVM, holds them while the emulator runs its integer part, and finds them as they were when it is
+     * back.
+     */
+    @Test
+    void guestGoesToTheReferenceBackendForItsIntegerPartAndBack() throws Exception {
+        ReferenceBackend reference = new ReferenceBackend();
+        world.machines.backendArrived(new Backends.Installed(
+                reference, "reference", "test 3", -1000, 3, Map.of(PartitionBackend.NAME, "reference")));
+        GuestMemoryManager memory = world.memory("migrant", 16 * MIB);
+        VirtualMachine vm = world.machines.create(VmRequest.of("migrant", memory));
+        long status = 0x200000;
+        TestWorld.load(memory, GuestProgram.USER_MIGRANT);
+        TestWorld.prepare(
+                vm,
+                0,
+                GuestProgram.USER_MIGRANT,
+                TestWorld.registers(GuestProgram.USER_MIGRANT, 0, TestWorld.END, 0, MIB, 0x300000, status));
+        AtomicLong wrong = new AtomicLong(-1);
+        Run run = vm.start((processor, exit) -> end(exit, wrong));
+        for (int i = 0; i < Math.max(1, MOVES / 4); i++) {
+            awaitLaps(memory, status, run);
+            phase(memory, status, 1, run);
+            moveTo(vm, "reference");
+            awaitLaps(memory, status, run);
+            moveTo(vm, "kvm");
+            phase(memory, status, 0, run);
+            moveTo(vm, "kvm");
+        }
+        memory.memory().writeLong(status + 8, 1);
+        assertEquals("ended", await(run).reason());
+        assertEquals(
+                0, wrong.get(), () -> "the first check that failed: " + memory.memory().readLong(status + 24));
+        long laps = memory.memory().readLong(status);
+        assertEquals(
+                GuestProgram.migrantDigest(laps), memory.memory().readLong(status + 56), "a lap is lost or repeated");
+        world.machines.backendDeparting(3);
+        reference.close();
+    }
+
+    private static void awaitLaps(GuestMemoryManager memory, long status, Run run) {
+        long laps = memory.memory().readLong(status);
+        until(() -> memory.memory().readLong(status) > laps + 2, run);
+    }
+
+    private static void phase(GuestMemoryManager memory, long status, long phase, Run run) {
+        memory.memory().writeLong(status + 32, phase);
+        until(() -> memory.memory().readLong(status + 40) == phase, run);
+    }
+
+    private static void moveTo(VirtualMachine vm, String backend) throws Exception {
+        MoveResult result =
+                vm.move("(membacking.backend=" + backend + ")").toCompletableFuture().get(60, TimeUnit.SECONDS);
+        assertEquals(MoveResult.Kind.MOVED, result.kind(), result.reason());
+        assertEquals(Optional.of(backend), vm.backend());
     }
 
     private static long counter(int processor) {
