@@ -16,6 +16,7 @@ import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.kvm.KvmBackend;
 import io.membacking.partition.reference.ReferenceBackend;
+import io.membacking.partition.whp.WhpBackend;
 import io.membacking.range.MemoryRange;
 import io.membacking.vm.MoveResult;
 import io.membacking.vm.Outcome;
@@ -23,6 +24,8 @@ import io.membacking.vm.Run;
 import io.membacking.vm.RunResult;
 import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VmRequest;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +49,9 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(600)
 class MovingGuestsTest {
+    /** What makes the WHP backend use another library than Windows'. */
+    private static final String WHP_LIBRARY = "membacking.whp.shim";
+
     private static final int MOVES = Integer.getInteger("membacking.moves", 50);
     private static final long MIB = 1 << 20;
     private static final Duration LONG = Duration.ofSeconds(60);
@@ -243,6 +249,44 @@ class MovingGuestsTest {
                 GuestProgram.migrantDigest(laps), memory.memory().readLong(status + 56), "a lap is lost or repeated");
         world.machines.backendDeparting(3);
         reference.close();
+    }
+
+    /** Between hypervisors of two kinds, on the library for tests: the WHP API over KVM. */
+    @Test
+    void guestGoesToTheWindowsHypervisorPlatformAndBack() throws Exception {
+        Path shim = Path.of("../../native/target/whp-shim/libWinHvPlatform.so");
+        String remedy = "the WHP shim for tests is needed: install gcc and make, then make -C native/whp-shim";
+        if ("all".equals(System.getProperty("membacking.require"))) {
+            assertTrue(Files.exists(shim), remedy);
+        }
+        Assumptions.assumeTrue(Files.exists(shim), remedy);
+        System.setProperty(WHP_LIBRARY, shim.toAbsolutePath().normalize().toString());
+        WhpBackend whp = new WhpBackend();
+        world.machines.backendArrived(
+                new Backends.Installed(whp, "whp", "test 4", -10, 4, Map.of(PartitionBackend.NAME, "whp")));
+        GuestMemoryManager memory = world.memory("checker", 16 * MIB);
+        VirtualMachine vm = world.machines.create(VmRequest.of("checker", memory));
+        long status = 0x200000;
+        TestWorld.load(memory, GuestProgram.USER_CHECKER);
+        TestWorld.prepare(
+                vm,
+                0,
+                GuestProgram.USER_CHECKER,
+                TestWorld.registers(GuestProgram.USER_CHECKER, 0, TestWorld.END, 0, MIB, 0x300000, status));
+        AtomicLong wrong = new AtomicLong(-1);
+        Run run = vm.start((processor, exit) -> end(exit, wrong));
+        for (int i = 0; i < Math.max(1, MOVES / 2); i++) {
+            awaitLaps(memory, status, run);
+            moveTo(vm, "whp");
+            awaitLaps(memory, status, run);
+            moveTo(vm, "kvm");
+        }
+        memory.memory().writeLong(status + 8, 1);
+        assertEquals("ended", await(run).reason());
+        assertEquals(
+                0, wrong.get(), () -> "the first check that failed: " + memory.memory().readLong(status + 24));
+        world.machines.backendDeparting(4);
+        whp.close();
     }
 
     private static void awaitLaps(GuestMemoryManager memory, long status, Run run) {
