@@ -243,7 +243,9 @@ class MovingGuestsTest {
         memory.memory().writeLong(status + 8, 1);
         assertEquals("ended", await(run).reason());
         assertEquals(
-                0, wrong.get(), () -> "the first check that failed: " + memory.memory().readLong(status + 24));
+                0,
+                wrong.get(),
+                () -> "the first check that failed: " + memory.memory().readLong(status + 24));
         long laps = memory.memory().readLong(status);
         assertEquals(
                 GuestProgram.migrantDigest(laps), memory.memory().readLong(status + 56), "a lap is lost or repeated");
@@ -284,7 +286,9 @@ class MovingGuestsTest {
         memory.memory().writeLong(status + 8, 1);
         assertEquals("ended", await(run).reason());
         assertEquals(
-                0, wrong.get(), () -> "the first check that failed: " + memory.memory().readLong(status + 24));
+                0,
+                wrong.get(),
+                () -> "the first check that failed: " + memory.memory().readLong(status + 24));
         world.machines.backendDeparting(4);
         whp.close();
     }
@@ -300,8 +304,9 @@ class MovingGuestsTest {
     }
 
     private static void moveTo(VirtualMachine vm, String backend) throws Exception {
-        MoveResult result =
-                vm.move("(membacking.backend=" + backend + ")").toCompletableFuture().get(60, TimeUnit.SECONDS);
+        MoveResult result = vm.move("(membacking.backend=" + backend + ")")
+                .toCompletableFuture()
+                .get(60, TimeUnit.SECONDS);
         assertEquals(MoveResult.Kind.MOVED, result.kind(), result.reason());
         assertEquals(Optional.of(backend), vm.backend());
     }
