@@ -131,7 +131,7 @@ final class Decoder {
         in.byteReg = byteRegister(in.reg);
         in.byteRm = byteRegister(in.rm);
         immediates(flags);
-        if (refused(flags)) {
+        if (!opcode.equals(Opcode.UNSUPPORTED) && refused(flags)) {
             in.opcode = Opcode.INVALID;
         }
     }

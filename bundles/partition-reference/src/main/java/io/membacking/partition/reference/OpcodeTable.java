@@ -237,12 +237,13 @@ final class OpcodeTable {
         FIRST[0xd7] = op("xlat", 0, Moves::translate);
     }
 
-    /** XCHG with the accumulator; with itself it is NOP, and repeated PAUSE. */
+    /** XCHG with the accumulator; with itself it is NOP, and the opcode of that is PAUSE when repeated, whatever REX says. */
     private static void exchangeWithAccumulator(Core core, Instruction in) {
+        if ((in.rm & 7) == Registers.RAX && in.repeat == Instruction.REPE) {
+            Thread.onSpinWait();
+            return;
+        }
         if (in.rm == Registers.RAX) {
-            if (in.repeat == Instruction.REPE) {
-                Thread.onSpinWait();
-            }
             return;
         }
         long value = core.r.get(in.rm, in.size);

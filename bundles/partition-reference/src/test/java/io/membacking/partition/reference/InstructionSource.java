@@ -92,6 +92,9 @@ final class InstructionSource {
         }
         roles[4] = Role.POINTER;
         r[4] = pointer() & ~7L;
+        if (mode != Oracle.Mode.LONG_USER) { // or a repeated instruction overwrites itself, in steps of any size
+            r[1] = random.nextInt(64);
+        }
         int flags = 2 | (random.nextInt() & Flags.STATUS) | (random.nextInt(4) == 0 ? Flags.DF : 0);
         return new GeneralRegisters(
                 r[0],

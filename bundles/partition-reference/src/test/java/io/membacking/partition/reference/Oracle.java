@@ -130,11 +130,15 @@ final class Oracle implements AutoCloseable {
         return run(second, code, registers);
     }
 
-    /** Both memories are alike again. */
+    /** Both memories are alike again, with the page tables that the code needs. */
     void align() {
-        byte[] all = new byte[(int) (RAM_SIZE - GuestStates.PAGE_TABLES_END)];
-        first.ram.memory().read(GuestStates.PAGE_TABLES_END, all, 0, all.length);
-        second.ram.write(GuestStates.PAGE_TABLES_END, all);
+        byte[] all = new byte[(int) RAM_SIZE];
+        first.ram.memory().read(0, all, 0, all.length);
+        second.ram.write(0, all);
+        if (mode == Mode.LONG_USER) { // the code may have written over them
+            GuestStates.writePageTables(first.ram);
+            GuestStates.writePageTables(second.ram);
+        }
     }
 
     private Outcome run(Side side, byte[] code, GeneralRegisters registers) throws BackendException {

@@ -95,6 +95,21 @@ final class Undefined {
             return false;
         }
         String name = in.opcode.name();
+        // Where KVM emulates it knows no counts, and takes them for searches.
+        if (codeSize != 8 && (name.equals("lzcnt") || name.equals("tzcnt"))) {
+            return true;
+        }
+        // A fault in the middle finds the flags from before the first iteration there.
+        if (codeSize != 8 && in.repeat != 0 && (name.equals("cmps") || name.equals("scas"))) {
+            return true;
+        }
+        // To random code.
+        if (codeSize == 2
+                && (name.equals("call") || name.equals("jmp"))
+                && in.opcode.has(Opcode.WIDEST)
+                && opcode(code) == 0xff) {
+            return true;
+        }
         return switch (name) {
             case "cpuid",
                     "rdtsc",
