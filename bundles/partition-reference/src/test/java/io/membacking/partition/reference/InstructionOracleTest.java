@@ -20,11 +20,12 @@ import org.junit.jupiter.api.TestInfo;
 
 /**
  * Instruction by instruction against the processor of this host, by way of KVM. {@code -Dmembacking.oracle.cases} says how many, and
- * {@code -Dmembacking.oracle.seed} repeats a round.
+ * {@code -Dmembacking.oracle.seed} takes another round: a build fails for what was changed, not by chance. Some
+ * rounds take very long: they repeat a string instruction billions of times over memory that exits.
  */
 class InstructionOracleTest {
     private static final int CASES = Integer.getInteger("membacking.oracle.cases", 1000);
-    private static final long SEED = Long.getLong("membacking.oracle.seed", new Random().nextLong());
+    private static final long SEED = Long.getLong("membacking.oracle.seed", 3);
 
     private final Random random = new Random(SEED);
     private Oracle.Mode mode = Oracle.Mode.LONG_USER;
