@@ -1,6 +1,7 @@
 package io.membacking.partition.contract;
 
 import com.sun.jna.Function;
+import com.sun.jna.Memory;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
@@ -26,9 +27,11 @@ final class TestPages implements AutoCloseable {
         return descriptor;
     }
 
-    /** On Linux alone. */
     void setAccessible(long offset, long length, boolean accessible) {
-        if (Linux.mprotect(address + offset, length, accessible ? Linux.PROT_READ_WRITE : Linux.PROT_NONE) != 0) {
+        if (Platform.isWindows()) {
+            Windows.protect(address + offset, length, accessible);
+        } else if (Linux.mprotect(address + offset, length, accessible ? Linux.PROT_READ_WRITE : Linux.PROT_NONE)
+                != 0) {
             throw failed("mprotect");
         }
     }
@@ -97,6 +100,7 @@ final class TestPages implements AutoCloseable {
     }
 
     private static final class Windows {
+        private static final int PAGE_NOACCESS = 1;
         private static final int PAGE_READWRITE = 4;
         private static final int FILE_MAP_READ_WRITE = 6;
 
@@ -116,6 +120,15 @@ final class TestPages implements AutoCloseable {
                 throw failed("MapViewOfFile");
             }
             return Pointer.nativeValue(view);
+        }
+
+        static void protect(long address, long length, boolean accessible) {
+            try (Memory before = new Memory(Integer.BYTES)) {
+                Object[] arguments = {address, length, accessible ? PAGE_READWRITE : PAGE_NOACCESS, before};
+                if (call("VirtualProtect").invokeInt(arguments) == 0) {
+                    throw failed("VirtualProtect");
+                }
+            }
         }
 
         static void end(int handle, long address) {

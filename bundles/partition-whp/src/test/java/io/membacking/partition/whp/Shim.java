@@ -4,15 +4,26 @@ import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** The library for tests, with its switches, faults and counters. */
 final class Shim {
     private static final Path BUILT = Path.of("../../native/target/whp-shim/libWinHvPlatform.so");
 
+    /** Wine 8 cannot load a library of its own kind again that was unloaded, as JNA does with one that nobody holds. */
+    private static @Nullable NativeLibrary held;
+
     private Shim() {}
 
     /** Makes backends find it, where it is there; without it they say that they cannot be used. */
-    static void find() {
+    static synchronized void find() {
+        if (Platform.isWindows() && held == null) {
+            try {
+                held = library();
+            } catch (UnsatisfiedLinkError e) {
+                // The backend says so.
+            }
+        }
         if (!Platform.isWindows() && System.getProperty(WinHvCalls.SHIM) == null && Files.exists(BUILT)) {
             System.setProperty(
                     WinHvCalls.SHIM, BUILT.toAbsolutePath().normalize().toString());

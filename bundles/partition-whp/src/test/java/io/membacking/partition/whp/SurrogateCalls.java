@@ -11,20 +11,24 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** On Windows, its own surrogate processes; elsewhere a Java program in their place, which ends when its input does. */
 final class SurrogateCalls extends ForwardingCalls {
     private static final Map<Long, Child> CHILDREN = new ConcurrentHashMap<>();
+    private static final Set<Long> WINDOWS = ConcurrentHashMap.newKeySet();
 
     SurrogateCalls() {
         super(new WinHvCalls());
     }
 
+    /** Those that were started and not ended; elsewhere than on Windows, of them those that live. */
     static int running() {
-        return (int) CHILDREN.values().stream()
-                .filter(child -> child.process.isAlive())
-                .count();
+        return WINDOWS.size()
+                + (int) CHILDREN.values().stream()
+                        .filter(child -> child.process.isAlive())
+                        .count();
     }
 
     private record Child(Process process, PrintStream to, BufferedReader from) {}
@@ -32,7 +36,11 @@ final class SurrogateCalls extends ForwardingCalls {
     @Override
     public long startSurrogate() {
         if (Platform.isWindows()) {
-            return super.startSurrogate();
+            long process = super.startSurrogate();
+            if (process > 0) {
+                WINDOWS.add(process);
+            }
+            return process;
         }
         try {
             Process process = new ProcessBuilder(
@@ -59,6 +67,7 @@ final class SurrogateCalls extends ForwardingCalls {
     public void endSurrogate(long process) {
         if (Platform.isWindows()) {
             super.endSurrogate(process);
+            WINDOWS.remove(process);
             return;
         }
         Child child = CHILDREN.remove(process);
