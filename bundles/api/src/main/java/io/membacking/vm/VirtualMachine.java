@@ -68,12 +68,14 @@ public interface VirtualMachine extends AutoCloseable {
      * Tells what {@link #move} would do.
      *
      * @param backendFilter as there
+     * @throws IllegalStateException from an exit handler of this machine, which a move under way may be waiting for
      */
     MoveForecast forecast(String backendFilter);
 
     /**
      * Moves to the best backend that a filter admits, other than the one it is on; a parked machine goes on there. Returns at once:
-     * moves of one machine follow one another, and one asked for by an exit handler begins when that has returned.
+     * moves of one machine follow one another. Every exit handler must return within a second of the other partition's being ready,
+     * one that asked for the move among them, or the machine stays where it is: an exit handler does not wait for the result.
      *
      * @param backendFilter an LDAP filter over the backends' service properties; the empty string admits all
      * @return completes with how it ended, never exceptionally; dependents must be short

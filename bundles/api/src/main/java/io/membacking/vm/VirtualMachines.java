@@ -3,6 +3,7 @@ package io.membacking.vm;
 import io.membacking.partition.Availability;
 import io.membacking.partition.Capabilities;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Makes virtual machines on whatever hypervisor backend is there. A service; thread-safe. It needs no backend to be satisfied:
@@ -27,6 +28,7 @@ public interface VirtualMachines {
      *
      * @param serviceId of its service: unique, where two versions have one name
      * @param bundle the symbolic name and version of the bundle that provides it
+     * @param properties the service's, for filters
      * @param ranking its service ranking; the highest usable one that a machine's filter admits is chosen
      */
     record BackendInfo(
@@ -36,5 +38,6 @@ public interface VirtualMachines {
             int ranking,
             Availability availability,
             Capabilities capabilities,
+            Map<String, Object> properties,
             List<String> guests) {}
 }

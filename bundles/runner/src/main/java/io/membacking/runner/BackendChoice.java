@@ -1,11 +1,7 @@
 package io.membacking.runner;
 
-import io.membacking.partition.PartitionBackend;
 import io.membacking.vm.VirtualMachines.BackendInfo;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import org.osgi.framework.Constants;
 import org.osgi.framework.FrameworkUtil;
 import org.osgi.framework.InvalidSyntaxException;
 
@@ -15,22 +11,17 @@ import org.osgi.framework.InvalidSyntaxException;
  * @param filter an LDAP filter that can be parsed, or empty for all
  */
 record BackendChoice(String filter) {
-    /** Those of them that can be used here, in the same order. */
-    List<BackendInfo> usable(List<BackendInfo> backends) {
-        return backends.stream()
-                .filter(backend -> backend.availability().usable() && admits(backend))
-                .toList();
+    /** Those of them that may be used, in the same order. */
+    List<BackendInfo> of(List<BackendInfo> backends) {
+        return backends.stream().filter(this::admits).toList();
     }
 
     private boolean admits(BackendInfo backend) {
         if (filter.isEmpty()) {
             return true;
         }
-        Map<String, Object> properties = new HashMap<>(backend.capabilities().asProperties());
-        properties.put(PartitionBackend.NAME, backend.name());
-        properties.put(Constants.SERVICE_RANKING, backend.ranking());
         try {
-            return FrameworkUtil.createFilter(filter).matches(properties);
+            return FrameworkUtil.createFilter(filter).matches(backend.properties());
         } catch (InvalidSyntaxException e) {
             throw new IllegalArgumentException("backend filter " + filter + " cannot be parsed", e);
         }

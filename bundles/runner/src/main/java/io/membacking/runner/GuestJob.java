@@ -59,7 +59,7 @@ final class GuestJob {
     int run(RunOptions options) throws RunFailure {
         BootSource boot;
         try {
-            boot = images.choose(options, canRunFirmware(options));
+            boot = images.choose(options, !options.namesImage() && canRunFirmware(options));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return ExitStatus.HYPERVISOR_FAILED.code();
@@ -83,16 +83,18 @@ final class GuestJob {
         }
     }
 
-    /** Waits for a backend that may be used, as long as it may take to show up. */
+    /** Waits until a backend that may be used has shown up; what comes with it has started before us. */
     private boolean canRunFirmware(RunOptions options) throws InterruptedException {
         long end = System.nanoTime() + BACKEND_DEADLINE.toNanos();
         BackendChoice choice = new BackendChoice(options.backend());
-        List<BackendInfo> usable = choice.usable(virtualMachines.backends());
-        while (usable.isEmpty() && virtualMachines.backends().isEmpty() && System.nanoTime() < end) {
+        List<BackendInfo> backends = choice.of(virtualMachines.backends());
+        while (backends.isEmpty() && System.nanoTime() < end) {
             Thread.sleep(TICK.toMillis());
-            usable = choice.usable(virtualMachines.backends());
+            backends = choice.of(virtualMachines.backends());
         }
-        return usable.stream().anyMatch(backend -> backend.capabilities().interruptControllers());
+        return backends.stream()
+                .anyMatch(backend -> backend.availability().usable()
+                        && backend.capabilities().interruptControllers());
     }
 
     private Machine create(RunOptions options, BootSource boot, Runnable nothingToBoot) throws RunFailure {

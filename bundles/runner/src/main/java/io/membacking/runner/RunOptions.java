@@ -45,6 +45,11 @@ record RunOptions(
         return parser.options();
     }
 
+    /** Whether it says what to boot. */
+    boolean namesImage() {
+        return firmware != null || kernel != null || flat != null || guest != null;
+    }
+
     private static RunFailure usage(String problem) {
         return new RunFailure(ExitStatus.USAGE, problem + "; --help tells what there is");
     }

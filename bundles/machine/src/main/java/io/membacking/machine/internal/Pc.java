@@ -59,18 +59,26 @@ final class Pc implements ExitHandler {
         new DebugConsole(debugOutput).attachTo(ports);
     }
 
-    /** Puts every device into its reset state; the visibility of RAM is the caller's part. Not while the guest runs. */
-    void reset() {
+    /**
+     * Puts every device into its reset state; the visibility of RAM is the caller's part. Not while the guest runs.
+     *
+     * @return what is to be called when the run that follows is over; it may be late
+     */
+    Runnable reset() {
         end.clear();
         pci.reset();
         cmos.reset();
         fwCfg.reset();
         serial.reset();
         systemPorts.reset();
-        pit.reset();
+        long run = pit.reset();
+        return () -> {
+            pit.stop(run);
+            flush();
+        };
     }
 
-    /** The run is over. */
+    /** No run follows. */
     void end() {
         pit.stop();
         flush();

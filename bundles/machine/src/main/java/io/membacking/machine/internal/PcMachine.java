@@ -9,7 +9,6 @@ import io.membacking.machine.Machine;
 import io.membacking.machine.MachineConfig;
 import io.membacking.memory.GuestMemoryManager;
 import io.membacking.memory.GuestMemoryManagers;
-import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.ProcessorState;
 import io.membacking.vm.MovePolicy;
 import io.membacking.vm.Run;
@@ -20,9 +19,7 @@ import io.membacking.vm.VmRequest;
 import io.membacking.vm.VmState;
 import java.lang.System.Logger.Level;
 import java.time.Clock;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -159,10 +156,8 @@ final class PcMachine implements Machine, Inspectable {
     }
 
     private static boolean admits(String filter, BackendInfo backend) {
-        Map<String, Object> properties = new HashMap<>(backend.capabilities().asProperties());
-        properties.put(PartitionBackend.NAME, backend.name());
         try {
-            return FrameworkUtil.createFilter(filter).matches(properties);
+            return FrameworkUtil.createFilter(filter).matches(backend.properties());
         } catch (InvalidSyntaxException e) {
             throw new IllegalArgumentException("backend filter " + filter + " cannot be parsed", e);
         }
@@ -208,7 +203,7 @@ final class PcMachine implements Machine, Inspectable {
             }
             vm.reset();
             legacyRam.hideAll();
-            pc.reset();
+            Runnable atEnd = pc.reset();
             image.writeTo(memory.memory());
             for (int processor = 0; processor < vm.processors(); processor++) {
                 Optional<ProcessorState> start = image.start().state(vm.processorState(processor), processor);
@@ -218,7 +213,7 @@ final class PcMachine implements Machine, Inspectable {
             }
             // Without interrupt controllers nothing can start a kernel's other processors.
             int running = interruptControllers || config.boot() instanceof BootSource.Flat ? vm.processors() : 1;
-            return new MachineRun(vm.start(pc, running), pc::end);
+            return new MachineRun(vm.start(pc, running), atEnd);
         }
     }
 

@@ -52,6 +52,9 @@ final class Pit implements PortDevice {
     private long retryNanos;
     private long alarmAt;
 
+    /** Counts runs and their ends: an alarm of an earlier one rings in vain. */
+    private long run;
+
     /** @param nanoTime as {@link System#nanoTime()} */
     Pit(LongSupplier nanoTime, Alarm alarm, Interrupt interrupt) {
         this.nanoTime = nanoTime;
@@ -65,8 +68,12 @@ final class Pit implements PortDevice {
         bus.attach(CONTROL_B, CONTROL_B, 1, this);
     }
 
-    /** Nothing counts until the guest has programmed it. */
-    synchronized void reset() {
+    /**
+     * Nothing counts until the guest has programmed it.
+     *
+     * @return the run that begins with it, for {@link #stop(long)}
+     */
+    synchronized long reset() {
         origin = nanoTime.getAsLong();
         for (int i = 0; i < counters.length; i++) {
             counters[i] = new PitCounter(i != 2);
@@ -75,10 +82,19 @@ final class Pit implements PortDevice {
         ticks = 0;
         forgive();
         stop();
+        return run;
+    }
+
+    /** No more interrupts for this run; another that has begun meanwhile keeps its own. */
+    synchronized void stop(long ended) {
+        if (ended == run) {
+            stop();
+        }
     }
 
     /** No more interrupts, until the guest touches it again. */
     synchronized void stop() {
+        run++;
         alarmAt = NEVER;
         alarm.cancel();
     }
@@ -145,15 +161,21 @@ final class Pit implements PortDevice {
     }
 
     /** Gives what is due. The interrupt goes out without the lock, which the guest's own accesses take. */
-    private void alarm() {
+    private void alarm(long since) {
         boolean due;
         synchronized (this) {
+            if (since != run) {
+                return;
+            }
             alarmAt = NEVER;
             collect(nanoTime.getAsLong());
             due = owed > 0;
         }
         boolean taken = due && interrupt.give();
         synchronized (this) {
+            if (since != run) {
+                return;
+            }
             long nanos = nanoTime.getAsLong();
             collect(nanos);
             if (taken) {
@@ -194,7 +216,8 @@ final class Pit implements PortDevice {
         if (at == NEVER) {
             alarm.cancel();
         } else {
-            alarm.set(Math.max(at - nanos, LEAST_NANOS), this::alarm);
+            long since = run;
+            alarm.set(Math.max(at - nanos, LEAST_NANOS), () -> alarm(since));
         }
     }
 

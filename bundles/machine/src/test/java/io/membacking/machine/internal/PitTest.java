@@ -116,6 +116,39 @@ final class PitTest {
     }
 
     @Test
+    void aRunThatEndsWhileItsInterruptIsGivenLeavesNoAlarm() {
+        program(0x34, 1193);
+        world.onGive = pit::stop;
+        world.run(NANOS / 100);
+        assertEquals(1, world.given.size());
+        assertFalse(world.armed());
+    }
+
+    @Test
+    void anInterruptOfTheLastRunTakesNoTickFromTheNext() {
+        program(0x34, 1193);
+        world.onGive = () -> {
+            pit.reset();
+            program(0x34, 1193);
+            world.now += NANOS / 100;
+            assertEquals(10, pit.ticks());
+        };
+        world.run(NANOS / 1000);
+        assertEquals(1, world.given.size());
+        assertEquals(10, pit.owed());
+    }
+
+    @Test
+    void theEndOfARunThatComesLateStopsNotTheNext() {
+        long first = pit.reset();
+        pit.reset();
+        program(0x34, 1193);
+        pit.stop(first);
+        world.run(NANOS);
+        assertEquals(1000, world.given.size());
+    }
+
+    @Test
     void aTinyPeriodCostsTheHostNoMoreThanItsLeastAlarm() {
         program(0x14, 2);
         world.run(NANOS / 10);
@@ -205,6 +238,7 @@ final class PitTest {
         private final List<Long> given = new ArrayList<>();
         private long now = -77_777_777_777L;
         private boolean taking = true;
+        private Runnable onGive = () -> {};
         private long at;
         private @Nullable Runnable ring;
         private int alarms;
@@ -226,6 +260,7 @@ final class PitTest {
             if (taking) {
                 given.add(now);
             }
+            onGive.run();
             return taking;
         }
 

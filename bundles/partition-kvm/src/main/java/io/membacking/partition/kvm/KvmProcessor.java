@@ -56,6 +56,7 @@ final class KvmProcessor implements Processor {
 
     private final Object lock = new Object();
     private boolean busy;
+    private boolean prefetching;
     private long runner;
     private boolean cancelled;
     private boolean closing;
@@ -364,6 +365,7 @@ final class KvmProcessor implements Processor {
                 return 1;
             }
             busy = true;
+            prefetching = true;
         }
         try {
             int result;
@@ -379,6 +381,7 @@ final class KvmProcessor implements Processor {
 
     private void claim(boolean toRun) {
         synchronized (lock) {
+            awaitPrefetch();
             if (closing) {
                 throw new IllegalStateException(label + " is closed");
             }
@@ -397,9 +400,25 @@ final class KvmProcessor implements Processor {
         }
     }
 
+    /** A commit that populates tables through this processor is no user of it, and soon over. Holds the lock. */
+    private void awaitPrefetch() {
+        boolean interrupted = false;
+        while (prefetching) {
+            try {
+                lock.wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     private void letGo() {
         synchronized (lock) {
             busy = false;
+            prefetching = false;
             runner = 0;
             lock.notifyAll();
         }

@@ -292,7 +292,29 @@ class KvmFailureTest {
         }
     }
 
+    @Test
+    void aProcessorThatAPrefetchGoesThroughIsNotBusyButSoonFree(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        try (KvmBackend own = new KvmBackend(new PrefetchingSyscalls());
+                Partition partition = own.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            partition.map(ram.at(0));
+            Processor processor = partition.createProcessor(0);
+            FutureTask<ProcessorState> state = new FutureTask<>(processor::state);
+            Thread user = new Thread(state, "user");
+            onPrefetch = () -> {
+                onPrefetch = () -> {};
+                user.start();
+                while (user.getState() != Thread.State.WAITING && !state.isDone()) {
+                    Thread.onSpinWait();
+                }
+            };
+            partition.prefetch(MemoryRange.ofLength(0x1000, 0x4000));
+            assertEquals(0xfff0, state.get().general().rip());
+        }
+    }
+
     private final List<Long> prefetched = new ArrayList<>();
+    private Runnable onPrefetch = () -> {};
     private int prefetchErrno;
 
     /** Has the call that this KVM may lack, and does it two pages at a time. */
@@ -315,6 +337,7 @@ class KvmFailureTest {
             }
             long gpa = argument.getLong(KvmAbi.PRE_FAULT_GPA);
             prefetched.add(gpa);
+            onPrefetch.run();
             argument.setLong(KvmAbi.PRE_FAULT_GPA, gpa + 0x2000);
             argument.setLong(KvmAbi.PRE_FAULT_BYTES, argument.getLong(KvmAbi.PRE_FAULT_BYTES) - 0x2000);
             return 0;

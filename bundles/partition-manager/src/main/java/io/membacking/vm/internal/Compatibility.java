@@ -24,8 +24,10 @@ record Compatibility(List<String> carried, List<String> lost, List<String> obsta
      * @param to what the other can do
      * @param extent bytes of guest-physical space
      * @param ranges ranges to be mapped
+     * @param readOnly whether some of its memory is read-only
      */
-    static Compatibility of(VmRequest request, String fromFormat, Capabilities to, long extent, int ranges) {
+    static Compatibility of(
+            VmRequest request, String fromFormat, Capabilities to, long extent, int ranges, boolean readOnly) {
         boolean sameKind = fromFormat.equals(to.stateFormat());
         List<String> carried = new ArrayList<>(List.of(
                 "memory",
@@ -53,12 +55,6 @@ record Compatibility(List<String> carried, List<String> lost, List<String> obsta
                         + ", whose state no other kind of backend can take up");
             }
         }
-        if (!to.processors()) {
-            obstacles.add("it runs no x86-64 processors on this host");
-        }
-        if (request.interruptControllers() && !to.interruptControllers()) {
-            obstacles.add("it has no interrupt controllers");
-        }
         if (to.physicalAddressWidth() < Long.SIZE
                 && Long.compareUnsigned(extent - 1, 1L << to.physicalAddressWidth()) >= 0) {
             obstacles.add("its physical addresses have " + to.physicalAddressWidth() + " bits; the guest reaches to 0x"
@@ -67,8 +63,8 @@ record Compatibility(List<String> carried, List<String> lost, List<String> obsta
         if (ranges > to.maxMappings()) {
             obstacles.add("it maps at most " + to.maxMappings() + " ranges; the guest has " + ranges);
         }
-        if (!to.readOnlyMemory()) {
-            lost.add("read-only memory");
+        if (readOnly && !to.readOnlyMemory()) {
+            obstacles.add("it has no read-only memory, which the guest has");
         }
         return new Compatibility(carried, lost, obstacles);
     }

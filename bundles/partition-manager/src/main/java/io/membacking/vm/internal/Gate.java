@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +27,9 @@ import org.jspecify.annotations.Nullable;
 final class Gate {
     private final String machine;
     private final Set<Door> holding = Collections.newSetFromMap(new IdentityHashMap<>());
+    /** Those without a thread of a crew that are in the middle of finishing an exit. */
+    private int visitors;
+
     private List<Processor> processors = List.of();
     private @Nullable Crew crew;
     private boolean gathering;
@@ -38,7 +42,7 @@ final class Gate {
     enum Pass {
         /** Enter the guest, then {@link Crew#leave}. */
         ENTER,
-        /** Finish the last exit, then {@link Crew#settled}. */
+        /** Finish the last exit, then {@link Crew#leave} and, once there is nothing left of it, {@link Crew#settled}. */
         SETTLE,
         /** The run has ended. */
         END
@@ -64,12 +68,10 @@ final class Gate {
                     if (ended.getAsBoolean()) {
                         return Pass.END;
                     }
-                    if (gathering && !settled.get(index)) {
-                        return Pass.SETTLE;
-                    }
-                    if (!gathering && holding.isEmpty()) {
+                    // Finishing an exit may touch guest memory as running does: commits keep both out.
+                    if (holding.isEmpty() && !(gathering && settled.get(index))) {
                         inside.set(index);
-                        return Pass.ENTER;
+                        return gathering ? Pass.SETTLE : Pass.ENTER;
                     }
                     Gate.this.wait();
                 }
@@ -126,6 +128,30 @@ final class Gate {
         return next;
     }
 
+    /**
+     * Waits until no commit keeps processors out, and makes the next wait until {@link #leave}: for who finishes the exit of a
+     * processor without a thread. A partition that has lost its memory keeps nobody waiting.
+     */
+    synchronized void visit() {
+        boolean interrupted = false;
+        while (holding.stream().anyMatch(door -> !door.lost)) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        visitors++;
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    synchronized void leave() {
+        visitors--;
+        notifyAll();
+    }
+
     /** Makes those inside come out, and those that wait look again at whether their run has ended. */
     synchronized void disturb() {
         processors.forEach(Processor::cancel);
@@ -148,7 +174,11 @@ final class Gate {
         cancelInside(current);
         notifyAll();
         try {
-            await(deadline, current::busy, " did not finish its exit within " + deadline);
+            await(
+                    deadline,
+                    () -> !current.busy().isEmpty(),
+                    current::busy,
+                    " did not finish its exit within " + deadline);
         } catch (BackendException e) {
             letGo(processors);
             throw e;
@@ -177,17 +207,14 @@ final class Gate {
         current.inside.stream().forEach(i -> processors.get(i).cancel());
     }
 
-    private interface Busy {
-        BitSet now();
-    }
-
-    private void await(Duration deadline, Busy busy, String otherwise) throws BackendException {
+    private void await(Duration deadline, BooleanSupplier busy, Supplier<BitSet> who, String otherwise)
+            throws BackendException {
         long end = System.nanoTime() + deadline.toNanos();
         try {
-            while (!busy.now().isEmpty()) {
+            while (busy.getAsBoolean()) {
                 long left = end - System.nanoTime();
                 if (left <= 0) {
-                    throw notHeld("processor " + busy.now() + otherwise);
+                    throw notHeld("processor " + who.get() + otherwise);
                 }
                 // Rounded up: a wait of 0 would be one without end.
                 wait((left + 999_999) / 1_000_000);
@@ -214,6 +241,7 @@ final class Gate {
 
     final class Door implements ProcessorGate {
         private final Consumer<String> onDetached;
+        private boolean lost;
 
         private Door(Consumer<String> onDetached) {
             this.onDetached = onDetached;
@@ -224,14 +252,19 @@ final class Gate {
             synchronized (Gate.this) {
                 holding.add(this);
                 Crew current = crew;
+                BitSet inside = current == null ? new BitSet() : current.inside;
                 if (current != null) {
                     cancelInside(current);
-                    try {
-                        await(deadline, () -> current.inside, " did not leave the guest within " + deadline);
-                    } catch (BackendException e) {
-                        release();
-                        throw e;
-                    }
+                }
+                try {
+                    await(
+                            deadline,
+                            () -> visitors > 0 || !inside.isEmpty(),
+                            () -> inside,
+                            " did not leave the guest within " + deadline);
+                } catch (BackendException e) {
+                    release();
+                    throw e;
                 }
             }
         }
@@ -249,6 +282,8 @@ final class Gate {
         public void detached(String reason) {
             synchronized (Gate.this) {
                 holding.add(this);
+                lost = true;
+                Gate.this.notifyAll();
             }
             onDetached.accept(reason);
         }

@@ -1,7 +1,6 @@
 package io.membacking.vm.internal;
 
 import io.membacking.partition.Exit;
-import io.membacking.partition.Processor;
 import io.membacking.vm.ExitHandler;
 import io.membacking.vm.Outcome;
 import io.membacking.vm.Run;
@@ -192,13 +191,19 @@ final class GuestRun implements Run {
         }
     }
 
-    /** Leaves nothing of the last exit behind, so that the processor's state is whole. */
+    /** Leaves nothing of the last exit behind, so that the processor's state is whole; where that exits again, not yet. */
     private void settle(int index) throws Exception {
-        Processor processor = crew.processor(index);
-        for (Optional<Exit> next = processor.completeExit(); next.isPresent(); next = processor.completeExit()) {
-            act(index, next.get(), handler.handle(index, next.get()));
+        Optional<Exit> next;
+        try {
+            next = crew.processor(index).completeExit();
+        } finally {
+            crew.leave(index);
         }
-        crew.settled(index);
+        if (next.isPresent()) {
+            act(index, next.get(), handler.handle(index, next.get()));
+        } else {
+            crew.settled(index);
+        }
     }
 
     private void finish() {

@@ -28,20 +28,27 @@ record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> p
     }
 
     /** Takes it from an engagement whose processors are gathered; nothing changes there but that pending exits are finished. */
-    static GuestState take(Engagement from, BitSet lines) throws BackendException {
+    static GuestState take(Engagement from, Gate gate, BitSet lines) throws BackendException {
         List<ProcessorState> states = new ArrayList<>();
         for (Processor processor : from.processors()) {
-            finish(processor);
+            finish(processor, gate);
             states.add(processor.state());
         }
         return new GuestState(from.partition().cpuModel(), from.partition().platformState(), states, lines);
     }
 
     /** A processor whose thread has gone may have left its last exit unfinished; what that reads now, nobody drives. */
-    static void finish(Processor processor) throws BackendException {
-        for (Optional<Exit> next = processor.completeExit(); next.isPresent(); next = processor.completeExit()) {
-            GuestRun.floatBus(next.get());
-        }
+    static void finish(Processor processor, Gate gate) throws BackendException {
+        Optional<Exit> next;
+        do {
+            gate.visit();
+            try {
+                next = processor.completeExit();
+            } finally {
+                gate.leave();
+            }
+            next.ifPresent(GuestRun::floatBus);
+        } while (next.isPresent());
     }
 
     /** Sets it in an engagement that has not run, or that it was taken from. */

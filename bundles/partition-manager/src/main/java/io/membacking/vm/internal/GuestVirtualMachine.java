@@ -38,10 +38,10 @@ final class GuestVirtualMachine implements VirtualMachine {
     private static final System.Logger LOG = System.getLogger(GuestVirtualMachine.class.getName());
 
     /**
-     * How long a departing backend waits for all there is to do: well below the five seconds after which the component runtime gives
+     * How long a departing backend waits for all guests together: well below the five seconds after which the component runtime gives
      * up on a lock. An exit handler that is longer under way finds its processor closed when it comes back.
      */
-    private static final Duration DEPARTURE = Duration.ofSeconds(3);
+    static final Duration DEPARTURE = Duration.ofSeconds(3);
 
     /** How long a move on request waits for exit handlers; a departing backend may have to wait for that move. */
     private static final Duration REQUEST = Duration.ofSeconds(1);
@@ -52,7 +52,7 @@ final class GuestVirtualMachine implements VirtualMachine {
     private final ReentrantLock lifecycle = new ReentrantLock(true);
     private final Condition changed = lifecycle.newCondition();
     private final Gate gate;
-    private final InterruptLines lines = new InterruptLines();
+    private final InterruptLines lines;
     private final Placement placement;
     private volatile @Nullable GuestRun run;
     private volatile boolean closed;
@@ -66,6 +66,7 @@ final class GuestVirtualMachine implements VirtualMachine {
         this.later = later;
         this.onClosed = onClosed;
         this.gate = new Gate(request.name());
+        this.lines = new InterruptLines(request.name(), request.interruptControllers());
         this.placement = new Placement(request, backends, gate, lines, this::detached, changed::signalAll);
     }
 
@@ -154,7 +155,7 @@ final class GuestVirtualMachine implements VirtualMachine {
         try {
             Processor ready = readyProcessor(processor);
             // A run that was stopped may have left its last exit unfinished.
-            GuestState.finish(ready);
+            GuestState.finish(ready, gate);
             return ready.state();
         } finally {
             lifecycle.unlock();
@@ -166,7 +167,7 @@ final class GuestVirtualMachine implements VirtualMachine {
         lifecycle.lock();
         try {
             Processor ready = readyProcessor(processor);
-            GuestState.finish(ready);
+            GuestState.finish(ready, gate);
             ready.setState(state);
         } finally {
             lifecycle.unlock();
@@ -251,6 +252,12 @@ final class GuestVirtualMachine implements VirtualMachine {
     @Override
     public MoveForecast forecast(String backendFilter) {
         Backends.checkFilter(backendFilter);
+        GuestRun current = run;
+        if (current != null && current.isOnOwnThread()) {
+            // Who holds the lock may be waiting for this very handler.
+            throw new IllegalStateException(
+                    "the forecast for '" + name() + "' cannot be made by one of its own exit handlers");
+        }
         lifecycle.lock();
         try {
             return placement.forecast(status(), backendFilter, matching(backendFilter));
@@ -381,21 +388,22 @@ final class GuestVirtualMachine implements VirtualMachine {
     /**
      * Moves off a backend that is about to be gone, or parks. Returns when nothing of it is held, and runs inside the call that takes
      * it away: everything is bounded.
+     *
+     * @param latest when exit handlers must have returned, as {@link System#nanoTime()} tells it
      */
-    void backendDeparting(long serviceId) {
+    void backendDeparting(long serviceId, long latest) {
         lifecycle.lock();
         try {
             Engagement current = placement.engagement();
             if (current != null && current.backend().serviceId() == serviceId) {
-                leave(current);
+                leave(current, latest);
             }
         } finally {
             lifecycle.unlock();
         }
     }
 
-    private void leave(Engagement from) {
-        long latest = System.nanoTime() + DEPARTURE.toNanos();
+    private void leave(Engagement from, long latest) {
         String reason = from.backend().title() + " departs";
         String why;
         GuestRun current = run;

@@ -13,6 +13,8 @@ import java.util.List;
  * depends on the processors alone, not on memory or regions.
  */
 final class Mover {
+    private static final System.Logger LOG = System.getLogger(Mover.class.getName());
+
     private final VmRequest request;
     private final Gate gate;
     private final InterruptLines lines;
@@ -34,7 +36,7 @@ final class Mover {
         BitSet raised = lines.save();
         try {
             requireAttached(to);
-            GuestState state = clock.saving(() -> GuestState.take(from, raised));
+            GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));
             clock.restoring(() -> {
                 state.give(to);
                 lines.restore(to.partition(), raised);
@@ -63,9 +65,11 @@ final class Mover {
         try {
             lines.restore(from.partition(), raised);
         } catch (BackendException | RuntimeException e) {
-            // Where the lines fail the guest's next exit will: there is nothing better to go back to.
-            System.getLogger(Mover.class.getName())
-                    .log(System.Logger.Level.WARNING, "interrupt lines of " + request.name(), e);
+            LOG.log(
+                    System.Logger.Level.WARNING,
+                    "interrupt lines of '" + request.name() + "' moved meanwhile are lost",
+                    e);
+            lines.adopt(from.partition());
         }
         gate.letGo(from.processors());
     }
@@ -79,7 +83,7 @@ final class Mover {
         clock.held(() -> gate.gather(hold));
         BitSet raised = lines.save();
         try {
-            GuestState state = clock.saving(() -> GuestState.take(from, raised));
+            GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));
             gate.forget();
             return state;
         } catch (BackendException | RuntimeException | Error e) {

@@ -28,8 +28,12 @@ final class Placement {
     /** How long a move back waits for exit handlers. */
     private static final Duration BACK = Duration.ofSeconds(1);
 
+    /** Ten times what processors take that are in no long exit handler, on a busy machine. */
+    private static final Duration LEAST_PATIENCE = Duration.ofMillis(50);
+
     private final VmRequest request;
     private final Backends backends;
+    private final Destinations destinations;
     private final Gate gate;
     private final InterruptLines lines;
     private final Mover mover;
@@ -63,6 +67,7 @@ final class Placement {
             Runnable onChanged) {
         this.request = request;
         this.backends = backends;
+        this.destinations = new Destinations(request, backends);
         this.gate = gate;
         this.lines = lines;
         this.mover = new Mover(request, gate, lines);
@@ -157,8 +162,11 @@ final class Placement {
         Parked kept = parked;
         if (kept != null && !kept.untilAsked()) {
             List<String> reasons = new ArrayList<>();
-            MoveResult landed =
-                    land(targets(one -> true, reasons), reasons, "a backend came", new MoveClock(request.name()));
+            MoveResult landed = land(
+                    destinations.others(origin(), policy, one -> true, reasons),
+                    reasons,
+                    "a backend came",
+                    new MoveClock(request.name()));
             if (landed != null) {
                 ended(landed);
             }
@@ -171,17 +179,7 @@ final class Placement {
 
     /** The service of a backend that ranks higher than the present one, where the policy is to follow it. */
     Optional<Long> better() {
-        Engagement current = engagement;
-        if (policy != MovePolicy.TO_BETTER_BACKEND || current == null) {
-            return Optional.empty();
-        }
-        List<Backends.Installed> all = backends.candidates(request, new ArrayList<>());
-        int ranking = all.stream()
-                .filter(one -> one.serviceId() == current.backend().serviceId())
-                .mapToInt(Backends.Installed::ranking)
-                .findAny()
-                .orElse(Integer.MIN_VALUE);
-        return all.stream().findFirst().filter(best -> best.ranking() > ranking).map(Backends.Installed::serviceId);
+        return destinations.better(origin(), policy);
     }
 
     /**
@@ -192,33 +190,41 @@ final class Placement {
      */
     MoveResult move(String filter, Predicate<Backends.Installed> wanted, String reason, Duration hold) {
         List<String> reasons = new ArrayList<>();
-        List<Backends.Installed> targets = targets(wanted, reasons);
+        List<Backends.Installed> targets = destinations.others(origin(), policy, wanted, reasons);
         if (targets.isEmpty()) {
-            reasons = noTarget(filter, reasons);
+            reasons = Destinations.none(filter, reasons);
         }
         MoveClock clock = new MoveClock(request.name());
         String from = here();
         MoveResult result = parked != null
                 ? land(targets, reasons, reason, clock)
-                : engagement != null ? fly(targets, reasons, reason, () -> hold, clock) : begin(targets, reason);
+                : engagement != null
+                        ? fly(targets, reasons, reason, () -> hold, clock)
+                        : begin(targets, reasons, reason);
         return ended(result != null ? result : stayed(from, String.join("; ", reasons), clock));
     }
 
-    private static List<String> noTarget(String filter, List<String> refused) {
-        List<String> all = new ArrayList<>(refused);
-        all.add(filter.isEmpty() ? "no other backend is installed" : "no other backend matches " + filter);
-        return all;
-    }
-
-    private @Nullable MoveResult begin(List<Backends.Installed> targets, String reason) {
-        engage(targets, new ArrayList<>());
-        return engagement == null ? null : moved("", reason, new MoveClock(request.name()));
+    /** It has waited for its first backend: it is engaged, which is no move. */
+    private @Nullable MoveResult begin(List<Backends.Installed> targets, List<String> reasons, String reason) {
+        if (!targets.isEmpty()) {
+            engage(targets, reasons);
+        }
+        return engagement == null
+                ? null
+                : new MoveResult(MoveResult.Kind.MOVED, "", here(), reason, Duration.ZERO, MoveResult.Times.NONE);
     }
 
     /** Parks until {@link #move} is called. */
     MoveResult park(String reason, Duration hold) {
         Engagement current = engagement;
+        Parked kept = parked;
         MoveClock clock = new MoveClock(request.name());
+        if (kept != null) {
+            // It waited for a backend; from now on it waits for a request.
+            parked = new Parked(kept.state(), kept.backend(), reason, true);
+            waitFor("");
+            return ended(stayed(here(), reason, clock));
+        }
         if (current == null) {
             return ended(stayed(here(), "it has no backend to leave", clock));
         }
@@ -238,8 +244,9 @@ final class Placement {
     void leave(Engagement from, String reason, long latest) throws BackendException {
         MoveClock clock = new MoveClock(request.name());
         List<String> reasons = new ArrayList<>();
-        long half = System.nanoTime() + (latest - System.nanoTime()) / 2;
-        MoveResult moved = fly(targetsOnDeparture(from, reasons), reasons, reason, () -> until(half), clock);
+        long half = System.nanoTime() + until(latest).dividedBy(2).toNanos();
+        MoveResult moved =
+                fly(destinations.onDeparture(origin(), policy, reasons), reasons, reason, () -> until(half), clock);
         if (moved != null) {
             ended(moved);
             return;
@@ -249,9 +256,9 @@ final class Placement {
         ended(result);
     }
 
-    /** What is left until then, or nothing. */
+    /** What is left until then. Never nothing: processors need a moment, though another guest has used up the time. */
     static Duration until(long nanoTime) {
-        return Duration.ofNanos(Math.max(0, nanoTime - System.nanoTime()));
+        return Duration.ofNanos(Math.max(LEAST_PATIENCE.toNanos(), nanoTime - System.nanoTime()));
     }
 
     /**
@@ -269,7 +276,7 @@ final class Placement {
             MoveClock clock) {
         for (Backends.Installed target : targets) {
             Engagement from = engagement;
-            if (from == null || !admits(target, reasons)) {
+            if (from == null || !destinations.admits(origin(), target, reasons)) {
                 continue;
             }
             try {
@@ -296,8 +303,9 @@ final class Placement {
         engagement = to;
         try {
             clock.verifying(() -> mover.verify(to));
-        } catch (BackendException drift) {
-            // The old partition is still whole: better there than on one that is not what it should be.
+        } catch (BackendException | RuntimeException | LinkageError drift) {
+            // The old partition is still whole: better there than on one that is not what it should be, or cannot be
+            // asked.
             if (goBack(from, to, drift, clock)) {
                 throw drift;
             }
@@ -305,10 +313,10 @@ final class Placement {
         clock.closing(from);
     }
 
-    private boolean goBack(Engagement from, Engagement to, BackendException drift, MoveClock clock) {
+    private boolean goBack(Engagement from, Engagement to, Throwable drift, MoveClock clock) {
         try {
             mover.cutOver(to, from, BACK, clock);
-        } catch (BackendException | RuntimeException e) {
+        } catch (BackendException | RuntimeException | LinkageError e) {
             drift.addSuppressed(e);
             LOG.log(System.Logger.Level.ERROR, "'" + request.name() + "' drifts and cannot be moved back", drift);
             return false;
@@ -344,7 +352,7 @@ final class Placement {
             List<Backends.Installed> targets, List<String> reasons, String reason, MoveClock clock) {
         Parked kept = parked;
         for (Backends.Installed target : targets) {
-            if (kept == null || !admits(target, reasons)) {
+            if (kept == null || !destinations.admits(origin(), target, reasons)) {
                 continue;
             }
             Engagement to = null;
@@ -365,14 +373,6 @@ final class Placement {
         }
         waitingFor = reasons.isEmpty() ? "no backend is installed" : String.join("; ", reasons);
         return null;
-    }
-
-    private boolean admits(Backends.Installed target, List<String> reasons) {
-        List<String> obstacles = compatibility(target).obstacles();
-        if (!obstacles.isEmpty()) {
-            reasons.add(target.title() + ": " + String.join(", ", obstacles));
-        }
-        return obstacles.isEmpty();
     }
 
     private MoveResult moved(String from, String reason, MoveClock clock) {
@@ -410,77 +410,38 @@ final class Placement {
     /** What {@link #move} would do: makes a partition to see, and leaves nothing. */
     MoveForecast forecast(String now, String filter, Predicate<Backends.Installed> wanted) {
         List<String> obstacles = new ArrayList<>();
-        List<Backends.Installed> targets = targets(wanted, obstacles);
+        List<Backends.Installed> targets = destinations.others(origin(), policy, wanted, obstacles);
         if (targets.isEmpty()) {
-            return new MoveForecast(now, "", List.of(), List.of(), noTarget(filter, obstacles));
+            return new MoveForecast(now, "", List.of(), List.of(), Destinations.none(filter, obstacles));
         }
         for (Backends.Installed target : targets) {
-            if (admits(target, obstacles)) {
+            if (destinations.admits(origin(), target, obstacles)) {
                 try {
                     Engagement.rehearse(target, request, model());
-                    Compatibility found = compatibility(target);
+                    Compatibility found = destinations.compatibility(origin(), target);
                     return new MoveForecast(now, target.title(), found.carried(), found.lost(), List.of());
                 } catch (BackendException | RuntimeException | LinkageError e) {
                     obstacles.add(target.title() + ": " + text(e));
                 }
             }
         }
-        Compatibility best = compatibility(targets.get(0));
+        Compatibility best = destinations.compatibility(origin(), targets.get(0));
         return new MoveForecast(now, targets.get(0).title(), best.carried(), best.lost(), obstacles);
     }
 
-    /** The backends that are wanted and that the policy admits, other than the present one, best first. */
-    private List<Backends.Installed> targets(Predicate<Backends.Installed> wanted, List<String> refused) {
+    private Destinations.Origin origin() {
         Engagement current = engagement;
         Parked kept = parked;
-        List<Backends.Installed> targets = new ArrayList<>();
-        for (Backends.Installed one : backends.candidates(request, refused)) {
-            if ((current != null && one.serviceId() == current.backend().serviceId()) || !wanted.test(one)) {
-                continue;
-            }
-            if (policy == MovePolicy.PINNED && current != null) {
-                refused.add(pinned(current.backend().title(), one));
-            } else if (policy == MovePolicy.PINNED
-                    && kept != null
-                    && !one.name().equals(kept.backend())) {
-                refused.add(pinned(kept.backend(), one));
-            } else {
-                targets.add(one);
-            }
+        if (current != null) {
+            return new Destinations.Origin(
+                    current.backend(),
+                    current.backend().name(),
+                    current.capabilities().stateFormat(),
+                    current.attachment().mappings().size());
         }
-        return targets;
-    }
-
-    private List<Backends.Installed> targetsOnDeparture(Engagement from, List<String> refused) {
-        List<Backends.Installed> targets = new ArrayList<>();
-        for (Backends.Installed one : backends.candidates(request, refused)) {
-            if (policy == MovePolicy.PINNED && !one.name().equals(from.backend().name())) {
-                refused.add(pinned(from.backend().name(), one));
-            } else {
-                targets.add(one);
-            }
-        }
-        return targets;
-    }
-
-    private String pinned(String to, Backends.Installed other) {
-        return "'" + request.name() + "' is pinned to " + to + ", not " + other.title();
-    }
-
-    private Compatibility compatibility(Backends.Installed target) {
-        Engagement current = engagement;
-        Parked kept = parked;
-        String format = current != null
-                ? current.capabilities().stateFormat()
-                : kept != null
-                        ? kept.state().format()
-                        : target.backend().capabilities().stateFormat();
-        return Compatibility.of(
-                request,
-                format,
-                target.backend().capabilities(),
-                request.memory().regions().size(),
-                current == null ? 0 : current.attachment().mappings().size());
+        return kept == null
+                ? Destinations.Origin.NOWHERE
+                : new Destinations.Origin(null, kept.backend(), kept.state().format(), 0);
     }
 
     /** What the guest has taken its processors for, once it has some. */

@@ -98,6 +98,7 @@ public final class VirtualMachineRegistry implements VirtualMachines, AutoClosea
                         b.ranking(),
                         b.backend().availability(),
                         b.backend().capabilities(),
+                        b.properties(),
                         snapshot().stream()
                                 .filter(m -> m.uses(b.serviceId()))
                                 .map(GuestVirtualMachine::name)
@@ -114,7 +115,8 @@ public final class VirtualMachineRegistry implements VirtualMachines, AutoClosea
     /** A backend is going: when this returns no machine holds anything of it. */
     void backendDeparting(long serviceId) {
         backends.remove(serviceId);
-        snapshot().forEach(m -> m.backendDeparting(serviceId));
+        long latest = System.nanoTime() + GuestVirtualMachine.DEPARTURE.toNanos();
+        snapshot().forEach(m -> m.backendDeparting(serviceId, latest));
     }
 
     /** Closes every machine. Cannot fail; closing twice does nothing. */

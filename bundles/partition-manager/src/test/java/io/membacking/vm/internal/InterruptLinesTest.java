@@ -2,8 +2,10 @@ package io.membacking.vm.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.membacking.error.BackendException;
 import io.membacking.partition.Partition;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
@@ -13,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 class InterruptLinesTest {
     private final List<String> calls = new ArrayList<>();
-    private final InterruptLines lines = new InterruptLines();
+    private final InterruptLines lines = new InterruptLines("g", true);
 
     @Test
     void anEdgeThatComesBetweenTwoPartitionsStaysItsGivers() throws Exception {
@@ -41,6 +43,37 @@ class InterruptLinesTest {
                         "second setInterruptLine 5 true",
                         "second setInterruptLine 4 false"),
                 calls);
+    }
+
+    @Test
+    void aRaisedLineThatGoesDownAndUpBetweenTwoPartitionsIsAnEdgeForTheNext() throws Exception {
+        lines.reset(partition("first"));
+        lines.set(4, true);
+        BitSet raised = lines.save();
+        lines.set(4, false);
+        lines.set(4, true);
+        lines.restore(partition("second"), raised);
+        assertEquals(
+                List.of(
+                        "first setInterruptLine 4 true",
+                        "second setInterruptLine 4 false",
+                        "second setInterruptLine 4 true"),
+                calls);
+    }
+
+    @Test
+    void aLineThatIsNotThereIsRefusedAndNotRemembered() throws Exception {
+        lines.reset(partition("first"));
+        BitSet raised = lines.save();
+        for (int line : new int[] {-1, 24, Integer.MAX_VALUE}) {
+            assertThrows(BackendException.class, () -> lines.set(line, true));
+            assertThrows(BackendException.class, () -> lines.pulse(line));
+        }
+        InterruptLines none = new InterruptLines("g", false);
+        none.reset(partition("none"));
+        assertThrows(BackendException.class, () -> none.set(4, true));
+        lines.restore(partition("second"), raised);
+        assertEquals(List.of(), calls);
     }
 
     private Partition partition(String name) {

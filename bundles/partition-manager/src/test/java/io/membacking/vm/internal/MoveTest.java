@@ -215,6 +215,80 @@ class MoveTest {
     }
 
     @Test
+    void parkedForWantOfABackendItWaitsForARequestOnceToldTo() throws Exception {
+        VirtualMachine vm = vm(1);
+        Run run = run(vm);
+        untilInside(old);
+        mark(old);
+        world.machines.backendDeparting(1);
+        assertEquals(Kind.PARKED, done(vm.park("maintenance")).kind());
+        nextArrives();
+        assertEquals(VmState.PARKED, vm.state());
+        assertTrue(vm.status().contains("maintenance"), vm.status());
+        assertEquals(Kind.MOVED, done(vm.move("")).kind());
+        untilInside(next);
+        assertMarked(next);
+        assertTrue(run.result().isEmpty());
+    }
+
+    @Test
+    void takingUpAFirstBackendIsNoMove() throws Exception {
+        old.fail = Step.CREATE;
+        VirtualMachine vm = vm(1);
+        assertEquals(VmState.WAITING, vm.state());
+        MoveResult refused = done(vm.move(""));
+        assertEquals(Kind.STAYED, refused.kind());
+        assertTrue(refused.reason().contains("CREATE"), refused.reason());
+        old.fail = null;
+        assertEquals(Kind.MOVED, done(vm.move("")).kind());
+        assertEquals(Optional.of("old"), vm.backend());
+        assertEquals(0, vm.moves());
+    }
+
+    @Test
+    void forecastByAnExitHandlerIsRefused() throws Exception {
+        VirtualMachine vm = vm(1);
+        Run run = vm.start((processor, exit) -> {
+            vm.forecast("");
+            return Outcome.resume();
+        });
+        processor(old, 0).exit(new Exit.Mmio(0x1000, 4, false, new byte[4]));
+        RunResult result = run.await(LONG).orElseThrow();
+        assertEquals(RunResult.Kind.FAILED, result.kind());
+        assertTrue(result.reason().contains("forecast"), result.reason());
+    }
+
+    @Test
+    void guestsThatHangShareTheTimeOfADeparture() throws Exception {
+        CountDownLatch over = new CountDownLatch(1);
+        List<Run> runs = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            VirtualMachine vm = world.machines.create(
+                    new VmRequest("vm" + i, world.memory("guest" + i, 4 << 20), 1, true, 0, Optional.empty()));
+            CountDownLatch inside = new CountDownLatch(1);
+            runs.add(vm.start((processor, exit) -> {
+                inside.countDown();
+                over.await();
+                return Outcome.resume();
+            }));
+            processor(old, 0).exit(new Exit.Mmio(0x1000, 4, false, new byte[4]));
+            inside.await();
+        }
+        long begun = System.nanoTime();
+        world.machines.backendDeparting(1);
+        Duration taken = Duration.ofNanos(System.nanoTime() - begun);
+        over.countDown();
+        for (Run run : runs) {
+            assertEquals(
+                    RunResult.Kind.BACKEND_DEPARTED,
+                    run.await(LONG).orElseThrow().kind());
+        }
+        // The component runtime gives up on a lock after five.
+        assertTrue(taken.toMillis() < 4500, () -> "took " + taken);
+        assertEquals(0, old.open());
+    }
+
+    @Test
     void exitInFlightIsHandledAndFinishedFirst() throws Exception {
         VirtualMachine vm = vm(1);
         List<String> seen = new ArrayList<>();
@@ -350,6 +424,24 @@ class MoveTest {
         assertMarked(old);
         assertEquals(0, next.open());
         assertEquals(Optional.of("old"), vm.backend());
+    }
+
+    @Test
+    void partitionThatCannotBeAskedIsLeftAgain() throws Exception {
+        VirtualMachine vm = vm(1);
+        run(vm);
+        nextArrives();
+        untilInside(old);
+        mark(old);
+        next.whenAskedForMappings = new IllegalStateException("no answer");
+        MoveResult result = done(vm.move(""));
+        assertEquals(Kind.STAYED, result.kind());
+        assertTrue(result.reason().contains("no answer"), result.reason());
+        untilInside(old);
+        assertMarked(old);
+        assertEquals(1, old.open());
+        assertEquals(0, next.open());
+        next.whenAskedForMappings = null;
     }
 
     @Test

@@ -341,24 +341,28 @@ class MovingGuestsTest {
         MemoryRange segment = new MemoryRange(0xc0000, 0xc4000);
         List<RamVisibility> visibilities = List.of(RamVisibility.values());
         AtomicBoolean over = new AtomicBoolean();
-        CompletableFuture<Long> changes = CompletableFuture.supplyAsync(() -> {
-            long done = 0;
-            try {
-                while (!over.get()) {
-                    device.control().place(0xe000_0000L + (done % 16) * MIB, done % 2 == 0);
-                    memory.setVisibility(segment, visibilities.get((int) (done % 3)));
-                    done++;
-                }
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
-            }
-            return done;
-        });
-        CompletableFuture<Void> other = CompletableFuture.runAsync(() -> {
-            for (int i = 0; i < MOVES / 2; i++) {
-                vm.move("").toCompletableFuture().join();
-            }
-        });
+        CompletableFuture<Long> changes = CompletableFuture.supplyAsync(
+                () -> {
+                    long done = 0;
+                    try {
+                        while (!over.get()) {
+                            device.control().place(0xe000_0000L + (done % 16) * MIB, done % 2 == 0);
+                            memory.setVisibility(segment, visibilities.get((int) (done % 3)));
+                            done++;
+                        }
+                    } catch (Exception e) {
+                        throw new IllegalStateException(e);
+                    }
+                    return done;
+                },
+                MovingGuestsTest::ownThread);
+        CompletableFuture<Void> other = CompletableFuture.runAsync(
+                () -> {
+                    for (int i = 0; i < MOVES / 2; i++) {
+                        vm.move("").toCompletableFuture().join();
+                    }
+                },
+                MovingGuestsTest::ownThread);
         for (int i = 0; i < MOVES / 2; i++) {
             move(vm);
         }
@@ -372,5 +376,10 @@ class MovingGuestsTest {
                 memory.regions().checkDrift().clean(),
                 () -> memory.regions().checkDrift().toString());
         device.close();
+    }
+
+    /** The common pool may have a single thread, and tasks that go on until another is done need one each. */
+    private static void ownThread(Runnable task) {
+        new Thread(task).start();
     }
 }

@@ -49,6 +49,7 @@ final class ScriptedBackend implements PartitionBackend {
     volatile boolean failMap;
     volatile boolean failUnmap;
     volatile boolean forgetMappings;
+    volatile @Nullable RuntimeException whenAskedForMappings;
     volatile @Nullable Step fail;
     volatile String stateFormat = "scripted";
     volatile int width = 46;
@@ -176,6 +177,10 @@ final class ScriptedBackend implements PartitionBackend {
 
         @Override
         public synchronized List<PartitionMapping> mappings() {
+            RuntimeException failure = whenAskedForMappings;
+            if (failure != null) {
+                throw failure;
+            }
             return forgetMappings ? List.of() : List.copyOf(mappings);
         }
 

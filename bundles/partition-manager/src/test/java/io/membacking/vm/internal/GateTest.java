@@ -1,0 +1,93 @@
+package io.membacking.vm.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.membacking.error.BackendException;
+import io.membacking.vm.internal.Gate.Pass;
+import io.membacking.vm.internal.ScriptedBackend.ScriptedProcessor;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class GateTest {
+    private static final Duration LONG = Duration.ofSeconds(30);
+    private static final Duration SHORT = Duration.ofMillis(20);
+
+    private final Gate gate = new Gate("g");
+    private final Gate.Crew crew = gate.enlist(1, () -> false);
+    private final Gate.Door door = gate.door(reason -> {});
+
+    GateTest() {
+        gate.letGo(List.of(new ScriptedProcessor(0)));
+    }
+
+    @Test
+    void exitIsNotFinishedWhileACommitHolds() throws Exception {
+        door.hold(LONG);
+        FutureTask<Boolean> gathered = inBackground(() -> {
+            gate.gather(LONG);
+            return true;
+        });
+        FutureTask<Pass> pass = inBackground(() -> crew.pass(0));
+        untilWaiting(pass);
+        door.release();
+        assertEquals(Pass.SETTLE, pass.get());
+        // It touches guest memory, perhaps: a commit waits for it as for one that runs.
+        assertThrows(BackendException.class, () -> door.hold(SHORT));
+        crew.leave(0);
+        door.hold(LONG);
+        door.release();
+        assertFalse(gathered.isDone());
+        crew.settled(0);
+        assertTrue(gathered.get());
+    }
+
+    @Test
+    void commitAndWhoFinishesAnExitWithoutAThreadKeepEachOtherOut() throws Exception {
+        gate.visit();
+        assertThrows(BackendException.class, () -> door.hold(SHORT));
+        gate.leave();
+        door.hold(LONG);
+        FutureTask<Boolean> visit = inBackground(() -> {
+            gate.visit();
+            return true;
+        });
+        untilWaiting(visit);
+        door.release();
+        assertTrue(visit.get());
+        gate.leave();
+    }
+
+    @Test
+    void partitionThatLostItsMemoryKeepsNobodyFromFinishing() throws Exception {
+        door.hold(LONG);
+        door.detached("lost");
+        gate.visit();
+        gate.leave();
+    }
+
+    private Thread background = new Thread();
+
+    private <T> FutureTask<T> inBackground(Callable<T> call) {
+        FutureTask<T> task = new FutureTask<>(call);
+        background = new Thread(task);
+        background.setDaemon(true);
+        background.start();
+        return task;
+    }
+
+    private void untilWaiting(FutureTask<?> task) throws InterruptedException {
+        while (background.getState() != Thread.State.WAITING) {
+            assertFalse(task.isDone());
+            TimeUnit.MICROSECONDS.sleep(100);
+        }
+    }
+}
