@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.jna.Memory;
+import com.sun.jna.Native;
+import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import io.membacking.error.AllocationException;
 import io.membacking.error.HostMappingException;
@@ -380,10 +382,18 @@ class WindowsReservationTest {
 
     private static int handles() {
         try (Memory count = new Memory(4)) {
-            com.sun.jna.Function.getFunction("kernel32", "GetProcessHandleCount")
-                    .invokeInt(new Object[] {new Pointer(-1), count});
+            Handles.GetProcessHandleCount(Win32.CURRENT_PROCESS, count);
             return count.getInt(0);
         }
+    }
+
+    /** Bound for as long as the test's JVM runs. */
+    private static final class Handles {
+        static {
+            Native.register(Handles.class, NativeLibrary.getInstance("kernel32"));
+        }
+
+        static native int GetProcessHandleCount(long process, Pointer count);
     }
 
     @Test

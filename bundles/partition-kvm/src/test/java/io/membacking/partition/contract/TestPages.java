@@ -1,6 +1,5 @@
 package io.membacking.partition.contract;
 
-import com.sun.jna.Function;
 import com.sun.jna.Memory;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
@@ -103,41 +102,50 @@ final class TestPages implements AutoCloseable {
         private static final int PAGE_NOACCESS = 1;
         private static final int PAGE_READWRITE = 4;
         private static final int FILE_MAP_READ_WRITE = 6;
+        private static final long NO_FILE = -1;
+
+        static {
+            Native.register(Windows.class, NativeLibrary.getInstance("kernel32"));
+        }
 
         static int create(long size) {
-            Pointer handle = call("CreateFileMappingW")
-                    .invokePointer(new Object[] {-1L, null, PAGE_READWRITE, (int) (size >>> 32), (int) size, null});
-            if (handle == null) {
+            long handle = CreateFileMappingW(NO_FILE, null, PAGE_READWRITE, (int) (size >>> 32), (int) size, null);
+            if (handle == 0) {
                 throw failed("CreateFileMapping");
             }
-            return (int) Pointer.nativeValue(handle);
+            return (int) handle;
         }
 
         static long map(int handle, long size) {
-            Pointer view =
-                    call("MapViewOfFile").invokePointer(new Object[] {(long) handle, FILE_MAP_READ_WRITE, 0, 0, size});
-            if (view == null) {
+            long view = MapViewOfFile(handle, FILE_MAP_READ_WRITE, 0, 0, size);
+            if (view == 0) {
                 throw failed("MapViewOfFile");
             }
-            return Pointer.nativeValue(view);
+            return view;
         }
 
         static void protect(long address, long length, boolean accessible) {
             try (Memory before = new Memory(Integer.BYTES)) {
-                Object[] arguments = {address, length, accessible ? PAGE_READWRITE : PAGE_NOACCESS, before};
-                if (call("VirtualProtect").invokeInt(arguments) == 0) {
+                if (VirtualProtect(address, length, accessible ? PAGE_READWRITE : PAGE_NOACCESS, before) == 0) {
                     throw failed("VirtualProtect");
                 }
             }
         }
 
         static void end(int handle, long address) {
-            call("UnmapViewOfFile").invokeInt(new Object[] {address});
-            call("CloseHandle").invokeInt(new Object[] {(long) handle});
+            UnmapViewOfFile(address);
+            CloseHandle(handle);
         }
 
-        private static Function call(String name) {
-            return NativeLibrary.getInstance("kernel32").getFunction(name);
-        }
+        private static native long CreateFileMappingW(
+                long file, Pointer attributes, int protection, int sizeHigh, int sizeLow, Pointer name);
+
+        private static native long MapViewOfFile(long section, int access, int offsetHigh, int offsetLow, long bytes);
+
+        private static native int VirtualProtect(long address, long bytes, int protection, Pointer before);
+
+        private static native int UnmapViewOfFile(long address);
+
+        private static native int CloseHandle(long handle);
     }
 }

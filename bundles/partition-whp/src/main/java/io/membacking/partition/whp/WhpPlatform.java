@@ -112,7 +112,12 @@ record WhpPlatform(Capabilities capabilities, boolean xsave) {
                         partition, range, 1, WhpAbi.ADVISE_POPULATE, populate, WhpAbi.POPULATE_SIZE);
                 int remote = calls.mapGpaRange2(
                         partition, WhpCalls.THIS_PROCESS, Pointer.nativeValue(range), 0, 0x1000, WhpAbi.MAP_READ);
-                return of(features, width, isThere(advice), isThere(remote));
+                int dirty = calls.queryGpaRangeDirtyBitmap(partition, 0, 0x1000, populate, Long.BYTES);
+                int xsave = calls.getXsaveState(partition, 0, populate, WhpAbi.POPULATE_SIZE, populate);
+                long there = features
+                        & ~(isThere(dirty) ? 0 : WhpAbi.FEATURE_DIRTY_PAGE_TRACKING)
+                        & ~(isThere(xsave) ? 0 : WhpAbi.FEATURE_XSAVE);
+                return of(there, width, isThere(advice), isThere(remote));
             } finally {
                 calls.deletePartition(partition);
             }

@@ -1,69 +1,39 @@
 package io.membacking.partition.whp;
 
-import com.sun.jna.Function;
-import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
 import com.sun.jna.Pointer;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The calls themselves. Those that came with later versions of Windows are looked up one by one, so that the others can be had
- * without them.
- */
+/** The calls themselves. */
 final class WinHvCalls implements WhpCalls {
     /** System property, looked at on systems other than Windows: the file of a library for tests. */
     static final String SHIM = "membacking.whp.shim";
 
     private static final String LIBRARY = "WinHvPlatform";
 
-    private final @Nullable NativeLibrary library;
+    private final boolean loaded;
     private final String missing;
-
-    private final @Nullable Function mapGpaRange2;
-    private final @Nullable Function adviseGpaRange;
-    private final @Nullable Function queryDirty;
-    private final @Nullable Function getXsave;
-    private final @Nullable Function setXsave;
-    private final boolean shim;
 
     /** Null elsewhere than on Windows. */
     private final @Nullable Surrogates surrogates;
 
     WinHvCalls() {
-        NativeLibrary found = null;
+        String file = Platform.isWindows() ? null : System.getProperty(SHIM);
         String problem = "";
+        boolean done = false;
+        surrogates = Platform.isWindows() ? new Surrogates() : null;
         try {
-            String shim = Platform.isWindows() ? null : System.getProperty(SHIM);
-            found = NativeLibrary.getInstance(shim != null ? shim : LIBRARY);
-            WinHv.acquire(found);
+            WinHv.acquire(file != null ? file : LIBRARY);
+            done = true;
         } catch (UnsatisfiedLinkError e) {
-            found = null;
             problem = String.valueOf(e.getMessage());
         }
-        library = found;
+        loaded = done;
         missing = problem;
-        mapGpaRange2 = optional("WHvMapGpaRange2");
-        adviseGpaRange = optional("WHvAdviseGpaRange");
-        queryDirty = optional("WHvQueryGpaRangeDirtyBitmap");
-        getXsave = optional("WHvGetVirtualProcessorXsaveState");
-        setXsave = optional("WHvSetVirtualProcessorXsaveState");
-        shim = optional("WHvShimSet") != null;
-        surrogates = Platform.isWindows() ? new Surrogates() : null;
     }
 
-    private @Nullable Function optional(String name) {
-        if (library == null) {
-            return null;
-        }
-        try {
-            return library.getFunction(name);
-        } catch (UnsatisfiedLinkError e) {
-            return null;
-        }
-    }
-
-    private static int call(@Nullable Function function, @Nullable Object... arguments) {
-        return function == null ? Hresult.NO_SUCH_CALL : function.invokeInt(arguments);
+    private boolean has(String function) {
+        return loaded && WinHv.has(function);
     }
 
     @Override
@@ -73,17 +43,17 @@ final class WinHvCalls implements WhpCalls {
 
     @Override
     public boolean isShim() {
-        return shim;
+        return loaded && WinHv.isShim();
     }
 
     @Override
     public int getCapability(int code, Pointer buffer, int size, Pointer written) {
-        return library == null ? Hresult.NO_SUCH_CALL : WinHv.WHvGetCapability(code, buffer, size, written);
+        return !loaded ? Hresult.NO_SUCH_CALL : WinHv.WHvGetCapability(code, buffer, size, written);
     }
 
     @Override
     public int createPartition(Pointer handle) {
-        return library == null ? Hresult.NO_SUCH_CALL : WinHv.WHvCreatePartition(handle);
+        return !loaded ? Hresult.NO_SUCH_CALL : WinHv.WHvCreatePartition(handle);
     }
 
     // Without the library there is no partition, and none of these is called.
@@ -110,7 +80,9 @@ final class WinHvCalls implements WhpCalls {
 
     @Override
     public int mapGpaRange2(long partition, long process, long address, long gpa, long bytes, int flags) {
-        return call(mapGpaRange2, partition, process, address, gpa, bytes, flags);
+        return has(WinHv.MAP_OF_PROCESS)
+                ? WinHv.WHvMapGpaRange2(partition, process, address, gpa, bytes, flags)
+                : Hresult.NO_SUCH_CALL;
     }
 
     @Override
@@ -121,12 +93,16 @@ final class WinHvCalls implements WhpCalls {
     @Override
     public int adviseGpaRange(
             long partition, Pointer ranges, int count, int advice, @Nullable Pointer buffer, int size) {
-        return call(adviseGpaRange, partition, ranges, count, advice, buffer, size);
+        return has(WinHv.ADVISE)
+                ? WinHv.WHvAdviseGpaRange(partition, ranges, count, advice, buffer, size)
+                : Hresult.NO_SUCH_CALL;
     }
 
     @Override
     public int queryGpaRangeDirtyBitmap(long partition, long gpa, long bytes, Pointer bitmap, int size) {
-        return call(queryDirty, partition, gpa, bytes, bitmap, size);
+        return has(WinHv.DIRTY_PAGES)
+                ? WinHv.WHvQueryGpaRangeDirtyBitmap(partition, gpa, bytes, bitmap, size)
+                : Hresult.NO_SUCH_CALL;
     }
 
     @Override
@@ -166,12 +142,16 @@ final class WinHvCalls implements WhpCalls {
 
     @Override
     public int getXsaveState(long partition, int index, Pointer buffer, int size, Pointer written) {
-        return call(getXsave, partition, index, buffer, size, written);
+        return has(WinHv.GET_XSAVE)
+                ? WinHv.WHvGetVirtualProcessorXsaveState(partition, index, buffer, size, written)
+                : Hresult.NO_SUCH_CALL;
     }
 
     @Override
     public int setXsaveState(long partition, int index, Pointer buffer, int size) {
-        return call(setXsave, partition, index, buffer, size);
+        return has(WinHv.SET_XSAVE)
+                ? WinHv.WHvSetVirtualProcessorXsaveState(partition, index, buffer, size)
+                : Hresult.NO_SUCH_CALL;
     }
 
     @Override
@@ -203,7 +183,7 @@ final class WinHvCalls implements WhpCalls {
         if (surrogates != null) {
             surrogates.close();
         }
-        if (library != null) {
+        if (loaded) {
             WinHv.release();
         }
     }

@@ -1,38 +1,38 @@
 package io.membacking.partition.whp;
 
+import com.sun.jna.Native;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Platform;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.jspecify.annotations.Nullable;
 
 /** The library for tests, with its switches, faults and counters. */
 final class Shim {
     private static final Path BUILT = Path.of("../../native/target/whp-shim/libWinHvPlatform.so");
 
-    /** Wine 8 cannot load a library of its own kind again that was unloaded, as JNA does with one that nobody holds. */
-    private static @Nullable NativeLibrary held;
+    /**
+     * Whether its functions are bound. They stay so: Wine 8 cannot load a library of its own kind again that was unloaded, as JNA does
+     * with one that nobody holds.
+     */
+    private static boolean bound;
 
     private Shim() {}
 
     /** Makes backends find it, where it is there; without it they say that they cannot be used. */
     static synchronized void find() {
-        if (Platform.isWindows() && held == null) {
-            try {
-                held = library();
-            } catch (UnsatisfiedLinkError e) {
-                // The backend says so.
-            }
-        }
         if (!Platform.isWindows() && System.getProperty(WinHvCalls.SHIM) == null && Files.exists(BUILT)) {
             System.setProperty(
                     WinHvCalls.SHIM, BUILT.toAbsolutePath().normalize().toString());
         }
-    }
-
-    private static NativeLibrary library() {
-        String file = System.getProperty(WinHvCalls.SHIM);
-        return NativeLibrary.getInstance(file != null ? file : "WinHvPlatform");
+        if (!bound) {
+            String file = System.getProperty(WinHvCalls.SHIM);
+            try {
+                Native.register(Shim.class, NativeLibrary.getInstance(file != null ? file : "WinHvPlatform"));
+                bound = true;
+            } catch (UnsatisfiedLinkError e) {
+                // The backend says so.
+            }
+        }
     }
 
     static boolean isThere() {
@@ -42,16 +42,16 @@ final class Shim {
     }
 
     static void set(String name, int value) {
-        check(library().getFunction("WHvShimSet").invokeInt(new Object[] {name, value}), name);
+        check(WHvShimSet(name, value), name);
     }
 
     /** The n-th call from now fails; 0 takes it back. */
     static void fail(String function, int n, int result) {
-        check(library().getFunction("WHvShimFail").invokeInt(new Object[] {function, n, result}), function);
+        check(WHvShimFail(function, n, result), function);
     }
 
     static long count(String name) {
-        return library().getFunction("WHvShimCount").invokeLong(new Object[] {name});
+        return WHvShimCount(name);
     }
 
     private static void check(int result, String name) {
@@ -59,4 +59,10 @@ final class Shim {
             throw new IllegalArgumentException(name + ": 0x" + Integer.toHexString(result));
         }
     }
+
+    private static native int WHvShimSet(String name, int value);
+
+    private static native int WHvShimFail(String function, int n, int result);
+
+    private static native long WHvShimCount(String name);
 }
