@@ -30,6 +30,7 @@ final class GuestRun implements Run {
     private final Gate gate;
     private final Gate.Crew crew;
     private final ExitHandler handler;
+    private final OutOfLine outOfLine = new OutOfLine();
     private final Runnable onFinished;
     private final AtomicReference<@Nullable RunResult> end = new AtomicReference<>();
     private final CompletableFuture<RunResult> completion = new CompletableFuture<>();
@@ -178,29 +179,29 @@ final class GuestRun implements Run {
         }
     }
 
-    private void enter(int index) throws Exception {
+    private void enter(int index) throws Throwable {
         Exit exit;
         try {
-            exit = crew.processor(index).run();
+            exit = outOfLine.run(crew.processor(index));
         } finally {
             crew.leave(index);
         }
         // An exit that comes together with the end is handled all the same: its instruction has happened.
         if (!(exit instanceof Exit.Cancelled)) {
-            act(index, exit, handler.handle(index, exit));
+            act(index, exit, outOfLine.handle(handler, index, exit));
         }
     }
 
     /** Leaves nothing of the last exit behind, so that the processor's state is whole; where that exits again, not yet. */
-    private void settle(int index) throws Exception {
+    private void settle(int index) throws Throwable {
         Optional<Exit> next;
         try {
-            next = crew.processor(index).completeExit();
+            next = outOfLine.completeExit(crew.processor(index));
         } finally {
             crew.leave(index);
         }
         if (next.isPresent()) {
-            act(index, next.get(), handler.handle(index, next.get()));
+            act(index, next.get(), outOfLine.handle(handler, index, next.get()));
         } else {
             crew.settled(index);
         }

@@ -149,10 +149,10 @@ public class UpdateIT {
                 assertTrue(
                         boot.where(),
                         boot.machine.memory().regions().checkDrift().clean());
+                awaitCollected(before);
             }
             assertEquals(0, Footprint.descriptorsOf("anon_inode:kvm"));
             assertEquals(0, Footprint.mappingsOf("anon_inode:kvm"));
-            awaitCollected(before);
             done += before.size();
         }
     }
@@ -170,10 +170,7 @@ public class UpdateIT {
         return loader;
     }
 
-    /**
-     * Waits for all of them to be gone. After the end of the machine: while SeaBIOS ran, one was seen to stay without anything in
-     * the heap that leads to it, which compiled code on the stack of the processor's thread can do.
-     */
+    /** Waits for all of them to be gone: the machine is there still. */
     private static void awaitCollected(List<WeakReference<ClassLoader>> loaders) {
         Conditions.await(
                 () -> {
