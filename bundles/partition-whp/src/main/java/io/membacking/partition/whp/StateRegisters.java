@@ -8,6 +8,7 @@ import io.membacking.partition.ProcessorState.VectorState;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,24 +19,25 @@ import java.util.TreeMap;
 final class StateRegisters implements AutoCloseable {
     private static final int XSAVE_LARGEST = 1 << 16;
     private static final int XSTATE_BV = 512;
-    private static final int XCOMP_BV = 520;
 
     private final WhpCalls calls;
     private final long partition;
     private final int processor;
     private final Msrs msrs;
     private final boolean xsave;
+    private final XsaveForms forms;
     private final RegisterBlock architecture = new RegisterBlock(Registers.ARCHITECTURE);
     private final RegisterBlock events = new RegisterBlock(Registers.EVENTS);
     private final RegisterBlock portable;
     private final RegisterBlock platform;
 
-    StateRegisters(WhpCalls calls, long partition, int processor, Msrs msrs, boolean xsave) {
+    StateRegisters(WhpCalls calls, long partition, int processor, Msrs msrs, boolean xsave, XsaveForms forms) {
         this.calls = calls;
         this.partition = partition;
         this.processor = processor;
         this.msrs = msrs;
         this.xsave = xsave;
+        this.forms = forms;
         this.portable = new RegisterBlock(List.copyOf(msrs.portable().values()));
         this.platform = new RegisterBlock(List.copyOf(msrs.platform().values()));
     }
@@ -141,14 +143,8 @@ final class StateRegisters implements AutoCloseable {
             return Optional.empty();
         }
         byte[] area = area(operation);
-        if (ByteBuffer.wrap(area).order(ByteOrder.LITTLE_ENDIAN).getLong(XCOMP_BV) < 0) {
-            throw WhpErrors.refused(
-                    operation,
-                    null,
-                    "the platform gives the vector registers in the compacted form, which this backend does not know",
-                    "report it, with the version of Windows");
-        }
-        return Optional.of(new VectorState(architecture.value(WhpAbi.XCR0), area));
+        byte[] standard = XsaveForms.isCompacted(area) ? forms.standard(area, operation) : area;
+        return Optional.of(new VectorState(architecture.value(WhpAbi.XCR0), standard));
     }
 
     private byte[] area(String operation) throws BackendException {
@@ -166,28 +162,35 @@ final class StateRegisters implements AutoCloseable {
         if (!xsave) {
             throw WhpErrors.refused(operation, null, "the platform does not take vector registers", "leave them out");
         }
-        byte[] source = vectors.xsave();
-        int size = area(operation).length;
-        for (int i = size; i < source.length; i++) {
-            if (source[i] != 0) {
+        byte[] now = area(operation);
+        byte[] given = vectors.xsave();
+        byte[] taken = XsaveForms.isCompacted(now)
+                ? forms.compacted(given, now, operation)
+                : fit(given, now.length, operation);
+        try (Memory area = new Memory(taken.length)) {
+            area.write(0, taken, 0, taken.length);
+            WhpErrors.check(
+                    calls.setXsaveState(partition, processor, area, taken.length),
+                    operation,
+                    "the platform refuses these vector registers");
+        }
+    }
+
+    /** The same area with the platform's length. */
+    private static byte[] fit(byte[] area, int size, String operation) throws BackendException {
+        for (int i = size; i < area.length; i++) {
+            if (area[i] != 0) {
                 throw WhpErrors.refused(
                         operation,
                         null,
                         "the state has vector registers that the platform has not: XSTATE_BV 0x"
-                                + Long.toHexString(ByteBuffer.wrap(source)
+                                + Long.toHexString(ByteBuffer.wrap(area)
                                         .order(ByteOrder.LITTLE_ENDIAN)
                                         .getLong(XSTATE_BV)),
                         "choose a processor model that both have");
             }
         }
-        try (Memory area = new Memory(size)) {
-            area.clear();
-            area.write(0, source, 0, Math.min(size, source.length));
-            WhpErrors.check(
-                    calls.setXsaveState(partition, processor, area, size),
-                    operation,
-                    "the platform refuses these vector registers");
-        }
+        return Arrays.copyOf(area, size);
     }
 
     @Override

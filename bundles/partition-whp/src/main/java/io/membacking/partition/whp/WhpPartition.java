@@ -34,6 +34,7 @@ final class WhpPartition implements Partition {
     private final WhpPlatform platform;
     private final long handle;
     private final CpuModel model;
+    private final XsaveForms forms;
     private final Consumer<WhpPartition> onClose;
 
     private final ReadWriteLock life = new ReentrantReadWriteLock();
@@ -60,12 +61,14 @@ final class WhpPartition implements Partition {
             WhpPlatform platform,
             long handle,
             CpuModel model,
+            XsaveForms forms,
             Consumer<WhpPartition> onClose) {
         this.calls = calls;
         this.request = request;
         this.platform = platform;
         this.handle = handle;
         this.model = model;
+        this.forms = forms;
         this.onClose = onClose;
     }
 
@@ -98,7 +101,8 @@ final class WhpPartition implements Partition {
             boolean made = false;
             try {
                 CpuModel model = setUp(calls, handle, request, ownModel, operation);
-                WhpPartition partition = new WhpPartition(calls, request, platform, handle, model, onClose);
+                WhpPartition partition =
+                        new WhpPartition(calls, request, platform, handle, model, XsaveForms.of(ownModel), onClose);
                 made = true;
                 return partition;
             } finally {
@@ -553,6 +557,7 @@ final class WhpPartition implements Partition {
                             index,
                             known,
                             platform.xsave(),
+                            forms,
                             new PartitionRam(calls, handle, index, book));
                 } finally {
                     if (processor == null) {

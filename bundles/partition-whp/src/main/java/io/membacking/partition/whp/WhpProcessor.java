@@ -82,6 +82,7 @@ final class WhpProcessor implements Processor {
             int index,
             Msrs msrs,
             boolean xsave,
+            XsaveForms forms,
             PartitionRam ram) {
         this.calls = calls;
         this.partition = partition;
@@ -89,7 +90,7 @@ final class WhpProcessor implements Processor {
         this.handle = handle;
         this.index = index;
         this.ram = ram;
-        this.stateRegisters = new StateRegisters(calls, handle, index, msrs, xsave);
+        this.stateRegisters = new StateRegisters(calls, handle, index, msrs, xsave, forms);
     }
 
     @Override
