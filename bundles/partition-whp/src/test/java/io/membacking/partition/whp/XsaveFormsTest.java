@@ -135,30 +135,31 @@ class XsaveFormsTest {
         components.put(11, new Component(16, 0, false, true));
         components.put(12, new Component(8, 584, true, false));
         XsaveForms forms = new XsaveForms(components);
-        ByteBuffer now = area(640 + 8, 1 << 11, 1L << 63 | 1 << 2 | 1 << 11 | 1 << 12);
-        now.putLong(584, 0x1111).putLong(592, 0x2222);
-        ByteBuffer given = area(592, 1 << 2 | 1 << 12, 0);
-        given.putLong(576, 0x3333).putLong(584, 0x4444);
-        ByteBuffer taken = ByteBuffer.wrap(forms.compacted(given.array(), now.array(), OPERATION))
-                .order(ByteOrder.LITTLE_ENDIAN);
+        long format = 1L << 63 | 1 << 2 | 1 << 11 | 1 << 12;
+        byte[] now = area(640 + 8, 1 << 11, format);
+        little(now).putLong(584, 0x1111).putLong(592, 0x2222);
+        byte[] given = area(592, 1 << 2 | 1 << 12, 0);
+        little(given).putLong(576, 0x3333).putLong(584, 0x4444);
+        byte[] compacted = forms.compacted(given, now, OPERATION);
+        ByteBuffer taken = little(compacted);
         assertEquals(1 << 2 | 1 << 11 | 1 << 12, taken.getLong(XSTATE_BV));
-        assertEquals(now.getLong(XCOMP_BV), taken.getLong(XCOMP_BV));
+        assertEquals(format, taken.getLong(XCOMP_BV));
         assertEquals(
                 List.of(0x3333L, 0x1111L, 0x2222L, 0x4444L),
                 List.of(taken.getLong(576), taken.getLong(584), taken.getLong(592), taken.getLong(640)));
-        byte[] back = forms.standard(taken.array(), OPERATION);
-        given.putShort(0, (short) 0x37f);
-        assertArrayEquals(given.array(), back);
+        byte[] back = forms.standard(compacted, OPERATION);
+        little(given).putShort(0, (short) 0x37f);
+        assertArrayEquals(given, back);
     }
 
     @Test
     void whatHasNoKnownPlaceIsRefusedByItsNumber() {
         XsaveForms forms = new XsaveForms(new TreeMap<>());
-        byte[] unknown = area(1024, 1 << 5, 1L << 63 | 1 << 5).array();
-        byte[] nothing = area(576, 0, 1L << 63).array();
+        byte[] unknown = area(1024, 1 << 5, 1L << 63 | 1 << 5);
+        byte[] nothing = area(576, 0, 1L << 63);
         BackendException refused = assertThrows(BackendException.class, () -> forms.standard(unknown, OPERATION));
         assertTrue(refused.getMessage().contains("component 5"), refused::getMessage);
-        byte[] given = area(1024, 1 << 5, 0).array();
+        byte[] given = area(1024, 1 << 5, 0);
         refused = assertThrows(BackendException.class, () -> forms.compacted(given, nothing, OPERATION));
         assertTrue(refused.getMessage().contains("component 5"), refused::getMessage);
     }
@@ -168,18 +169,20 @@ class XsaveFormsTest {
         TreeMap<Integer, Component> components = new TreeMap<>();
         components.put(2, new Component(256, 576, false, false));
         XsaveForms forms = new XsaveForms(components);
-        byte[] cut = area(800, 4, 1L << 63 | 4).array();
-        byte[] now = area(832, 0, 1L << 63 | 4).array();
-        byte[] given = area(800, 4, 0).array();
+        byte[] cut = area(800, 4, 1L << 63 | 4);
+        byte[] now = area(832, 0, 1L << 63 | 4);
+        byte[] given = area(800, 4, 0);
         assertThrows(BackendException.class, () -> forms.standard(cut, OPERATION));
         assertThrows(BackendException.class, () -> forms.compacted(given, now, OPERATION));
     }
 
-    private static ByteBuffer area(int size, long present, long format) {
-        return ByteBuffer.allocate(size)
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .putInt(MXCSR, 0x1f80)
-                .putLong(XSTATE_BV, present)
-                .putLong(XCOMP_BV, format);
+    private static byte[] area(int size, long present, long format) {
+        byte[] area = new byte[size];
+        little(area).putInt(MXCSR, 0x1f80).putLong(XSTATE_BV, present).putLong(XCOMP_BV, format);
+        return area;
+    }
+
+    private static ByteBuffer little(byte[] area) {
+        return ByteBuffer.wrap(area).order(ByteOrder.LITTLE_ENDIAN);
     }
 }
