@@ -25,18 +25,22 @@ final class Engagement implements AutoCloseable {
     private final List<Processor> processors;
     private final Gate.Door door;
     private final Attachment attachment;
+    /** Had in advance: processors that stand still need not wait for it. */
+    private final CpuModel model;
 
     private Engagement(
             Backends.Installed backend,
             Partition partition,
             List<Processor> processors,
             Gate.Door door,
-            Attachment attachment) {
+            Attachment attachment,
+            CpuModel model) {
         this.backend = backend;
         this.partition = partition;
         this.processors = List.copyOf(processors);
         this.door = door;
         this.attachment = attachment;
+        this.model = model;
     }
 
     /**
@@ -58,12 +62,14 @@ final class Engagement implements AutoCloseable {
         Gate.Door door = gate.door(reason -> onDetached.accept(attachment, reason));
         try {
             createProcessors(partition, request, processors);
+            CpuModel offered = partition.cpuModel();
             return new Engagement(
                     backend,
                     partition,
                     processors,
                     door,
-                    request.memory().attach(attachment, partition, door, request.vtl(), OptionalLong.empty()));
+                    request.memory().attach(attachment, partition, door, request.vtl(), OptionalLong.empty()),
+                    offered);
         } catch (BackendException | AttachException | RuntimeException | Error e) {
             processors.forEach(Processor::close);
             partition.close();
@@ -114,6 +120,11 @@ final class Engagement implements AutoCloseable {
 
     Capabilities capabilities() {
         return partition.capabilities();
+    }
+
+    /** What the guest takes its processors for. */
+    CpuModel model() {
+        return model;
     }
 
     List<Processor> processors() {

@@ -42,7 +42,7 @@ final class Gate {
     enum Pass {
         /** Enter the guest, then {@link Crew#leave}. */
         ENTER,
-        /** Finish the last exit, then {@link Crew#leave} and, once there is nothing left of it, {@link Crew#settled}. */
+        /** Finish the last exit, then {@link Crew#leave} as whole if there is nothing left of it. */
         SETTLE,
         /** The run has ended. */
         END
@@ -84,12 +84,16 @@ final class Gate {
             }
         }
 
-        void leave(int index) {
-            mark(inside, index, false);
-        }
-
-        void settled(int index) {
-            mark(settled, index, true);
+        /** @param whole whether nothing is left of its last exit, after {@link Pass#SETTLE} */
+        void leave(int index, boolean whole) {
+            synchronized (Gate.this) {
+                inside.clear(index);
+                settled.set(index, whole);
+                // Each needless wake-up of who gathers would contend with the next entry.
+                if (whole || !holding.isEmpty()) {
+                    Gate.this.notifyAll();
+                }
+            }
         }
 
         /** It waits outside with nothing left to finish, for as long as the run lasts. */
@@ -183,6 +187,11 @@ final class Gate {
             letGo(processors);
             throw e;
         }
+    }
+
+    /** Whether this processor of those that are gathered has nothing left of its last exit. */
+    synchronized boolean isWhole(int index) {
+        return crew != null && crew.settled.get(index);
     }
 
     /** Lets them go on with these processors; those of a gate never gathered are given likewise. */

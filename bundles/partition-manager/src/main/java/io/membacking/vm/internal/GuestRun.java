@@ -184,7 +184,7 @@ final class GuestRun implements Run {
         try {
             exit = outOfLine.run(crew.processor(index));
         } finally {
-            crew.leave(index);
+            crew.leave(index, false);
         }
         // An exit that comes together with the end is handled all the same: its instruction has happened.
         if (!(exit instanceof Exit.Cancelled)) {
@@ -195,15 +195,15 @@ final class GuestRun implements Run {
     /** Leaves nothing of the last exit behind, so that the processor's state is whole; where that exits again, not yet. */
     private void settle(int index) throws Throwable {
         Optional<Exit> next;
+        boolean whole = false;
         try {
             next = outOfLine.completeExit(crew.processor(index));
+            whole = next.isEmpty();
         } finally {
-            crew.leave(index);
+            crew.leave(index, whole);
         }
         if (next.isPresent()) {
             act(index, next.get(), outOfLine.handle(handler, index, next.get()));
-        } else {
-            crew.settled(index);
         }
     }
 

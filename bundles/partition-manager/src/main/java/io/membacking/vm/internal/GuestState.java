@@ -31,10 +31,12 @@ record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> p
     static GuestState take(Engagement from, Gate gate, BitSet lines) throws BackendException {
         List<ProcessorState> states = new ArrayList<>();
         for (Processor processor : from.processors()) {
-            finish(processor, gate);
+            if (!gate.isWhole(processor.index())) {
+                finish(processor, gate);
+            }
             states.add(processor.state());
         }
-        return new GuestState(from.partition().cpuModel(), from.partition().platformState(), states, lines);
+        return new GuestState(from.model(), from.partition().platformState(), states, lines);
     }
 
     /** A processor whose thread has gone may have left its last exit unfinished; what that reads now, nobody drives. */

@@ -449,7 +449,7 @@ final class Placement {
         Engagement current = engagement;
         Parked kept = parked;
         return current != null
-                ? Optional.of(current.partition().cpuModel())
+                ? Optional.of(current.model())
                 : Optional.ofNullable(kept).map(k -> k.state().model());
     }
 

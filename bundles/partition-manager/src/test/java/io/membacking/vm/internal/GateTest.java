@@ -42,11 +42,12 @@ class GateTest {
         assertEquals(Pass.SETTLE, pass.get());
         // It touches guest memory, perhaps: a commit waits for it as for one that runs.
         assertThrows(BackendException.class, () -> door.hold(SHORT));
-        crew.leave(0);
+        crew.leave(0, false);
         door.hold(LONG);
         door.release();
         assertFalse(gathered.isDone());
-        crew.settled(0);
+        assertEquals(Pass.SETTLE, crew.pass(0));
+        crew.leave(0, true);
         assertTrue(gathered.get());
     }
 

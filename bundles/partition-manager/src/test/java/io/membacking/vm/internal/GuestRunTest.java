@@ -200,7 +200,7 @@ class GuestRunTest {
         Gate.Crew crew = gate.enlist(2, () -> false);
         assertEquals(Gate.Pass.ENTER, crew.pass(0));
         assertThrows(BackendException.class, () -> door.hold(Duration.ofMillis(5)));
-        crew.leave(0);
+        crew.leave(0, false);
         first.events.clear();
         start((processor, exit) -> Outcome.resume());
         until(this::bothInside);

@@ -231,7 +231,7 @@ class MovingGuestsTest {
                 TestWorld.registers(GuestProgram.USER_MIGRANT, 0, TestWorld.END, 0, MIB, 0x300000, status));
         AtomicLong wrong = new AtomicLong(-1);
         Run run = vm.start((processor, exit) -> end(exit, wrong));
-        for (int i = 0; i < Math.max(1, MOVES / 4); i++) {
+        for (int i = 0; i < (MOVES + 2) / 3; i++) {
             awaitLaps(memory, status, run);
             phase(memory, status, 1, run);
             moveTo(vm, "reference");
