@@ -38,7 +38,7 @@ final class CpuidLists {
             return wanted;
         }
         different.removeIf(leaf -> leaf.indexed()
-                || CpuidProbe.isIndexed(leaf.function())
+                || ProcessorProbe.isIndexed(leaf.function())
                 || (leaf.function() == FEATURES && processors > 1));
         boolean taken = !different.isEmpty() && setUnindexed(calls, partition, different);
         List<Leaf> seen = new ArrayList<>();

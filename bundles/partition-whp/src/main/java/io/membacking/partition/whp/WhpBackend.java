@@ -3,7 +3,6 @@ package io.membacking.partition.whp;
 import io.membacking.error.BackendException;
 import io.membacking.partition.Availability;
 import io.membacking.partition.Capabilities;
-import io.membacking.partition.CpuModel;
 import io.membacking.partition.Partition;
 import io.membacking.partition.PartitionBackend;
 import io.membacking.partition.PartitionRequest;
@@ -30,8 +29,8 @@ public final class WhpBackend implements PartitionBackend, AutoCloseable {
     private boolean closed;
     private volatile @Nullable WhpPlatform platform;
 
-    /** What the platform's processors look like; null while that could not be found out. */
-    private volatile @Nullable CpuModel model;
+    /** What the platform's processors are like; null while that could not be found out. */
+    private volatile @Nullable ProcessorFacts processors;
 
     /** With Windows' own library or, elsewhere, the one for tests if it is asked for. */
     public WhpBackend() {
@@ -102,7 +101,7 @@ public final class WhpBackend implements PartitionBackend, AutoCloseable {
             if (known == null) {
                 throw WhpErrors.refused(operation, null, "the platform does not tell what it can do", WhpErrors.ENABLE);
             }
-            WhpPartition partition = WhpPartition.create(calls, request, known, ownModel(), partitions::remove);
+            WhpPartition partition = WhpPartition.create(calls, request, known, processors(), partitions::remove);
             partitions.add(partition);
             return partition;
         } finally {
@@ -110,13 +109,13 @@ public final class WhpBackend implements PartitionBackend, AutoCloseable {
         }
     }
 
-    private CpuModel ownModel() {
-        CpuModel known = model;
+    private ProcessorFacts processors() {
+        ProcessorFacts known = processors;
         if (known == null) {
-            known = CpuidProbe.run(calls).orElse(null);
-            model = known;
+            known = ProcessorProbe.run(calls).orElse(null);
+            processors = known;
         }
-        return known != null ? known : new CpuModel(List.of());
+        return known != null ? known : ProcessorFacts.UNKNOWN;
     }
 
     /** Ends every partition, waiting for its processors, then gives the native methods back. Closing twice does nothing. */

@@ -34,7 +34,7 @@ final class WhpPartition implements Partition {
     private final WhpPlatform platform;
     private final long handle;
     private final CpuModel model;
-    private final XsaveForms forms;
+    private final ProcessorFacts facts;
     private final Consumer<WhpPartition> onClose;
 
     private final ReadWriteLock life = new ReentrantReadWriteLock();
@@ -61,26 +61,26 @@ final class WhpPartition implements Partition {
             WhpPlatform platform,
             long handle,
             CpuModel model,
-            XsaveForms forms,
+            ProcessorFacts facts,
             Consumer<WhpPartition> onClose) {
         this.calls = calls;
         this.request = request;
         this.platform = platform;
         this.handle = handle;
         this.model = model;
-        this.forms = forms;
+        this.facts = facts;
         this.onClose = onClose;
     }
 
     /**
-     * @param ownModel what the platform's processors look like by themselves
+     * @param facts of the platform's processors
      * @param onClose called once, when it has been closed
      */
     static WhpPartition create(
             WhpCalls calls,
             PartitionRequest request,
             WhpPlatform platform,
-            CpuModel ownModel,
+            ProcessorFacts facts,
             Consumer<WhpPartition> onClose)
             throws BackendException {
         String operation = "create partition '" + request.name() + "'";
@@ -100,9 +100,8 @@ final class WhpPartition implements Partition {
             long handle = memory.getLong(0);
             boolean made = false;
             try {
-                CpuModel model = setUp(calls, handle, request, ownModel, operation);
-                WhpPartition partition =
-                        new WhpPartition(calls, request, platform, handle, model, XsaveForms.of(ownModel), onClose);
+                CpuModel model = setUp(calls, handle, request, facts.model(), operation);
+                WhpPartition partition = new WhpPartition(calls, request, platform, handle, model, facts, onClose);
                 made = true;
                 return partition;
             } finally {
@@ -557,7 +556,7 @@ final class WhpPartition implements Partition {
                             index,
                             known,
                             platform.xsave(),
-                            forms,
+                            facts,
                             new PartitionRam(calls, handle, index, book));
                 } finally {
                     if (processor == null) {

@@ -14,6 +14,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +49,7 @@ final class WhpProcessor implements Processor {
     private final long handle;
     private final int index;
     private final PartitionRam ram;
+    private final ProcessorFacts facts;
     private final Memory context = new Memory(WhpAbi.EXIT_CONTEXT_SIZE);
     private final CpuRegisters cpuRegisters = new CpuRegisters();
     private final StateRegisters stateRegisters;
@@ -82,7 +84,7 @@ final class WhpProcessor implements Processor {
             int index,
             Msrs msrs,
             boolean xsave,
-            XsaveForms forms,
+            ProcessorFacts facts,
             PartitionRam ram) {
         this.calls = calls;
         this.partition = partition;
@@ -90,7 +92,8 @@ final class WhpProcessor implements Processor {
         this.handle = handle;
         this.index = index;
         this.ram = ram;
-        this.stateRegisters = new StateRegisters(calls, handle, index, msrs, xsave, forms);
+        this.stateRegisters = new StateRegisters(calls, handle, index, msrs, xsave, facts.forms());
+        this.facts = facts;
     }
 
     @Override
@@ -151,8 +154,8 @@ final class WhpProcessor implements Processor {
                 return memoryAccess(operation);
             }
             case WhpAbi.EXIT_IO_PORT_ACCESS -> {
-                begin(operation, instructionBytes(WhpAbi.PORT_BYTE_COUNT, WhpAbi.PORT_BYTES));
-                return emulate(operation, false);
+                byte[] bytes = instructionBytes(WhpAbi.PORT_BYTE_COUNT, WhpAbi.PORT_BYTES);
+                return facts.behindPort() && !stepBack(operation, bytes) ? lost() : carryOut(operation, bytes);
             }
             case WhpAbi.EXIT_HALT -> {
                 return HALT;
@@ -192,6 +195,10 @@ final class WhpProcessor implements Processor {
         long gpa = context.getLong(WhpAbi.MEMORY_GPA);
         int type = info & WhpAbi.INFO_TYPE_MASK;
         boolean write = type == WhpAbi.ACCESS_WRITE;
+        byte[] bytes = instructionBytes(WhpAbi.MEMORY_BYTE_COUNT, WhpAbi.MEMORY_BYTES);
+        if (facts.behindMemory() && type != WhpAbi.ACCESS_EXECUTE && !stepBack(operation, bytes)) {
+            return lost();
+        }
         if ((info & WhpAbi.INFO_GPA_UNMAPPED) == 0 && partition.permits(gpa, write)) {
             return populate(gpa, write, operation);
         }
@@ -202,8 +209,25 @@ final class WhpProcessor implements Processor {
                     new byte[0],
                     "the guest executes at 0x" + Long.toHexString(gpa) + ", where no memory is mapped");
         }
-        begin(operation, instructionBytes(WhpAbi.MEMORY_BYTE_COUNT, WhpAbi.MEMORY_BYTES));
-        return emulate(operation, false);
+        return carryOut(operation, bytes);
+    }
+
+    /** Puts RIP on the instruction that the platform left it behind. @return whether that could be found */
+    private boolean stepBack(String operation, byte[] bytes) throws BackendException {
+        Cpu cpu = cpuRegisters.read(calls, handle, index, operation);
+        OptionalLong instruction = Emulation.before(cpu, bytes);
+        if (instruction.isPresent() && instruction.getAsLong() != cpu.rip) {
+            cpu.rip = instruction.getAsLong();
+            cpuRegisters.write(calls, handle, index, cpu, false, operation);
+        }
+        return instruction.isPresent();
+    }
+
+    private Exit lost() {
+        return new Exit.EmulationFailure(
+                context.getLong(WhpAbi.EXIT_RIP),
+                new byte[0],
+                "the platform leaves RIP behind the instruction, and does not tell which instruction it was");
     }
 
     /** The memory is there, but not for the guest yet. */
@@ -232,8 +256,9 @@ final class WhpProcessor implements Processor {
         return context.getByteArray(bytesAt, count);
     }
 
-    private void begin(String operation, byte[] bytes) throws BackendException {
+    private @Nullable Exit carryOut(String operation, byte[] bytes) throws BackendException {
         emulation = new Emulation(cpuRegisters.read(calls, handle, index, operation), ram, bytes);
+        return emulate(operation, false);
     }
 
     /**

@@ -14,6 +14,7 @@
  *   <li>a part of a range is unmapped only where the platform says that it can;
  *   <li>an exit for memory that is mapped asks for it to be populated, and the access is tried again, a bounded number of times;
  *   <li>a cancel may be remembered by the platform or not: it is repeated until the guest is left, and one too many is not seen;
+ *   <li>RIP is on the instruction that exited or behind it: a probe tells which, and it is put back;
  *   <li>vector registers come in the standard form or the compacted one, and go back in the form they came in;
  *   <li>host memory that changes beneath a range is not followed: who changes it unmaps and maps;
  *   <li>asking for written pages may take them back or not: they are never lost, at worst told twice.

@@ -6,6 +6,7 @@ import io.membacking.partition.whp.emulation.Interruption.Unanswered;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -94,9 +95,21 @@ public final class Emulation {
         return Arrays.copyOf(bytes, count);
     }
 
-    /** Bytes of the instruction, or 0 if it is not covered. */
-    public int length() {
-        return instruction == null ? 0 : instruction.length();
+    /**
+     * Where the instruction lies that the processor has just left behind, as one under a repeat prefix is not before its last item.
+     *
+     * @param cpu RIP as it is
+     * @param bytes of the instruction
+     * @return empty if they are not enough, or it is not covered
+     */
+    public static OptionalLong before(Cpu cpu, byte[] bytes) {
+        Instruction known = Decoder.decode(bytes, bytes.length, cpu.codeBits());
+        if (known == null) {
+            return OptionalLong.empty();
+        }
+        boolean stays = known.isString() && known.repeat() != 0;
+        long mask = cpu.codeBits() == 64 ? -1 : cpu.codeBits() == 32 ? 0xffffffffL : 0xffff;
+        return OptionalLong.of(stays ? cpu.rip : cpu.rip - known.length() & mask);
     }
 
     /** Begins, or goes on with the answer to the access that was needed. */

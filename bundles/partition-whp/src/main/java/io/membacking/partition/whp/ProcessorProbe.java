@@ -10,14 +10,21 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Finds out what the platform's processors look like by running CPUID on one, in a partition of its own: versions before Windows 11
- * have no other way to tell. Used once.
+ * have no other way to tell. And where exits leave its RIP. Used once.
  */
-final class CpuidProbe implements AutoCloseable {
-    /** {@code cpuid; hlt}, in real mode. */
-    private static final byte[] PROGRAM = {0x0f, (byte) 0xa2, (byte) 0xf4};
+final class ProcessorProbe implements AutoCloseable {
+    /** {@code cpuid; hlt; out 0x80, al; mov [0x3000], al}, in real mode. */
+    private static final byte[] PROGRAM = {
+        0x0f, (byte) 0xa2, (byte) 0xf4, (byte) 0xe6, (byte) 0x80, (byte) 0xa2, 0x00, 0x30
+    };
+
+    private static final int CPUID = 0;
+    private static final int OUT = 3;
+    private static final int MOV = 5;
 
     private static final int PAGE = 0x1000;
     private static final int CODE_16 = 0x9b;
+    private static final int DATA_16 = 0x93;
     private static final int EXTENDED = 0x80000000;
 
     /** More leaves or indices than any processor has: who claims so is not believed. */
@@ -27,19 +34,32 @@ final class CpuidProbe implements AutoCloseable {
     private final Memory page = new Memory(2 * PAGE);
     private final Memory context = new Memory(WhpAbi.EXIT_CONTEXT_SIZE);
     private final RegisterBlock registers = new RegisterBlock(
-            List.of(WhpAbi.RAX, WhpAbi.RBX, WhpAbi.RCX, WhpAbi.RDX, WhpAbi.RIP, WhpAbi.RFLAGS, WhpAbi.CS));
+            List.of(WhpAbi.RAX, WhpAbi.RBX, WhpAbi.RCX, WhpAbi.RDX, WhpAbi.RIP, WhpAbi.RFLAGS, WhpAbi.CS, WhpAbi.DS));
     private final List<CpuModel.Leaf> leaves = new ArrayList<>();
     private long partition;
 
-    private CpuidProbe(WhpCalls calls) {
+    private ProcessorProbe(WhpCalls calls) {
         this.calls = calls;
     }
 
     /** Empty where the platform does not let it: there is no memory for it, or no hypervisor. */
-    static Optional<CpuModel> run(WhpCalls calls) {
-        try (CpuidProbe probe = new CpuidProbe(calls)) {
-            return probe.prepare() && probe.all() ? Optional.of(new CpuModel(probe.leaves)) : Optional.empty();
+    static Optional<ProcessorFacts> run(WhpCalls calls) {
+        try (ProcessorProbe probe = new ProcessorProbe(calls)) {
+            return probe.prepare() && probe.all()
+                    ? Optional.of(new ProcessorFacts(
+                            new CpuModel(probe.leaves),
+                            probe.isBehind(OUT, WhpAbi.EXIT_IO_PORT_ACCESS),
+                            probe.isBehind(MOV, WhpAbi.EXIT_MEMORY_ACCESS)))
+                    : Optional.empty();
         }
+    }
+
+    /** Whether the instruction's exit leaves RIP elsewhere than on it. */
+    private boolean isBehind(int instruction, int reason) {
+        return run(instruction, 0, 0)
+                && context.getInt(WhpAbi.EXIT_REASON) == reason
+                && registers.get(calls, partition, 0) >= 0
+                && registers.value(WhpAbi.RIP) != instruction;
     }
 
     private boolean prepare() {
@@ -131,16 +151,21 @@ final class CpuidProbe implements AutoCloseable {
         };
     }
 
-    private CpuModel.@Nullable Leaf ask(int function, int index, boolean indexed) {
-        registers.set(WhpAbi.RAX, function & 0xffffffffL);
+    private boolean run(int instruction, int eax, int ecx) {
+        registers.set(WhpAbi.RAX, eax & 0xffffffffL);
         registers.set(WhpAbi.RBX, 0);
-        registers.set(WhpAbi.RCX, index);
+        registers.set(WhpAbi.RCX, ecx);
         registers.set(WhpAbi.RDX, 0);
-        registers.set(WhpAbi.RIP, 0);
+        registers.set(WhpAbi.RIP, instruction);
         registers.set(WhpAbi.RFLAGS, 2);
         registers.setSegment(WhpAbi.CS, 0, 0xffff, 0, CODE_16);
-        if (registers.set(calls, partition, 0) < 0
-                || calls.runVirtualProcessor(partition, 0, context, WhpAbi.EXIT_CONTEXT_SIZE) < 0
+        registers.setSegment(WhpAbi.DS, 0, 0xffff, 0, DATA_16);
+        return registers.set(calls, partition, 0) >= 0
+                && calls.runVirtualProcessor(partition, 0, context, WhpAbi.EXIT_CONTEXT_SIZE) >= 0;
+    }
+
+    private CpuModel.@Nullable Leaf ask(int function, int index, boolean indexed) {
+        if (!run(CPUID, function, index)
                 || context.getInt(WhpAbi.EXIT_REASON) != WhpAbi.EXIT_HALT
                 || registers.get(calls, partition, 0) < 0) {
             return null;
