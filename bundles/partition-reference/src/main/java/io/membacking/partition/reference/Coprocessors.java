@@ -34,7 +34,7 @@ final class Coprocessors {
 
     /** XABORT and XBEGIN are the one form of their opcode's group. */
     static void transaction(Core core, Instruction in) {
-        if (in.memory || in.rm != 0) {
+        if (in.memory || (in.rm & 7) != 0) {
             throw core.undefined();
         }
         throw core.unsupported("transactions are beyond the subset of the reference processor");

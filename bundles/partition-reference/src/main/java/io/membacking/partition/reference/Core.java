@@ -126,6 +126,9 @@ final class Core {
             rollback();
             events = eventsBefore;
             afterwards = null;
+            if (exchange.asked() == null) { // a shutdown, or beyond the subset: no answer finishes it
+                exchange.clear();
+            }
             if (trace != null) {
                 trace.discard();
             }

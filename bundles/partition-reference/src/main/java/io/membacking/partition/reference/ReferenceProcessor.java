@@ -128,14 +128,15 @@ final class ReferenceProcessor implements Processor {
         while (!core.exchange.isEmpty()) {
             if (attention) {
                 look();
-                if (isAskedToStop(cancellable)) {
-                    attention = true;
-                    return null;
-                }
             }
             Exit exit = core.step();
             if (exit != null) {
                 return exit;
+            }
+            // Not before it was tried once: a cancel that came with the exit's answer finds the instruction done.
+            if (!core.exchange.isEmpty() && isAskedToStop(cancellable)) {
+                attention = true;
+                return null;
             }
         }
         return null;
@@ -150,6 +151,9 @@ final class ReferenceProcessor implements Processor {
             }
             Exit next = waiting;
             waiting = null;
+            if (next instanceof Exit.MemoryFault) { // or its state could not be taken until there is memory
+                core.exchange.clear();
+            }
             return Optional.ofNullable(next);
         } finally {
             letGo();

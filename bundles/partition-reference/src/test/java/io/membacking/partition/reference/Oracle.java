@@ -26,6 +26,8 @@ final class Oracle implements AutoCloseable {
     static final long CODE = 0x8800;
     static final int DATA_SIZE = 0x4000;
     private static final long END = 0x30000000L;
+    private static final long PAGE_TABLES = 0x1000;
+    private static final long ACCESSED_AND_DIRTY = 0x60;
     private static final int MOST_EXITS = 64;
     private static final long PATIENCE = 50;
 
@@ -66,7 +68,18 @@ final class Oracle implements AutoCloseable {
             partition.map(ram.at(0));
             processor = partition.createProcessor(0);
             reset = processor.state();
+            writePageTables();
+        }
+
+        /** With what was accessed and written told beforehand: when a processor tells it is its own affair. */
+        void writePageTables() {
             GuestStates.writePageTables(ram);
+            for (long at = PAGE_TABLES; at < GuestStates.PAGE_TABLES_END; at += 8) {
+                long entry = ram.getLong(at);
+                if (entry != 0) {
+                    ram.setLong(at, entry | ACCESSED_AND_DIRTY);
+                }
+            }
         }
 
         @Override
@@ -136,8 +149,8 @@ final class Oracle implements AutoCloseable {
         first.ram.memory().read(0, all, 0, all.length);
         second.ram.write(0, all);
         if (mode == Mode.LONG_USER) { // the code may have written over them
-            GuestStates.writePageTables(first.ram);
-            GuestStates.writePageTables(second.ram);
+            first.writePageTables();
+            second.writePageTables();
         }
     }
 

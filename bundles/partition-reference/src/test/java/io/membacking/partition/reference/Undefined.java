@@ -66,6 +66,13 @@ final class Undefined {
         return Alu.shiftCount(raw, in.size);
     }
 
+    private static boolean isString(String name) {
+        return switch (name) {
+            case "movs", "stos", "lods", "cmps", "scas" -> true;
+            default -> false;
+        };
+    }
+
     private static int opcode(byte[] code) {
         int i = 0;
         while (i < code.length - 1 && (isPrefix(code[i] & 0xff) || code[i] == 0x0f)) {
@@ -89,7 +96,7 @@ final class Undefined {
      * What user code sees of the host, where KVM runs it natively: its tables, selectors, time, and IF; or what the results of are
      * undefined.
      */
-    static boolean dependsOnHost(byte[] code, int codeSize) {
+    static boolean dependsOnHost(byte[] code, int codeSize, GeneralRegisters registers) {
         Instruction in = decode(code, codeSize);
         if (in == null) {
             return false;
@@ -104,10 +111,18 @@ final class Undefined {
             return true;
         }
         // To random code.
-        if (codeSize == 2
-                && (name.equals("call") || name.equals("jmp"))
-                && in.opcode.has(Opcode.WIDEST)
-                && opcode(code) == 0xff) {
+        boolean elsewhere =
+                (name.equals("call") || name.equals("jmp")) && in.opcode.has(Opcode.WIDEST) && opcode(code) == 0xff;
+        if (codeSize == 2 && (elsewhere || name.equals("ret"))) {
+            return true;
+        }
+        // Intel's processors cut the pointers and the count to 32 bits even if there is nothing to do, AMD's do not.
+        if (codeSize == 8 && in.addressSize == 4 && in.repeat != 0 && isString(name) && (int) registers.rcx() == 0) {
+            return true;
+        }
+        // Where the frame pointers that it copies lie in what it writes, the order counts.
+        int levels = name.equals("enter") ? code[in.length - 1] & 31 : 0;
+        if (levels > 1 && Math.abs(registers.rsp() - registers.rbp()) < 16L * (levels + 2)) {
             return true;
         }
         return switch (name) {
