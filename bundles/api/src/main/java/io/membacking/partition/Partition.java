@@ -18,6 +18,7 @@ public interface Partition extends AutoCloseable {
     /** The name of its backend. */
     String backend();
 
+    /** Its backend's, with no more bits of physical addresses than its processors have. */
     Capabilities capabilities();
 
     /**

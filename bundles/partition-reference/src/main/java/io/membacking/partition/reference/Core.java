@@ -32,6 +32,8 @@ final class Core {
     final CpuModel model;
     final int index;
     final TimeStampCounter timeStamps;
+    /** The bits of CR4 that there are. */
+    final long controlBits;
     /** Held for who can execute what is in them. */
     VectorState vectors;
 
@@ -61,6 +63,7 @@ final class Core {
         this.model = model;
         this.splitLock = splitLock;
         this.timeStamps = new TimeStampCounter(CpuidTable.timeStampFrequency(model));
+        this.controlBits = CpuidTable.controlBits(model);
         this.vectors = initialVectors(model);
         this.bus = new Bus(exchange, dirtyLog);
         this.mmu = new Mmu(r, bus, exchange, CpuidTable.physicalWidth(model));

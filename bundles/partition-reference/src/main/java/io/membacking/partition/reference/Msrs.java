@@ -1,5 +1,6 @@
 package io.membacking.partition.reference;
 
+import io.membacking.partition.CpuModel;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -22,10 +23,13 @@ final class Msrs {
     private Msrs() {}
 
     /** Those that a state has from the beginning. */
-    static SortedMap<Integer, Long> atReset() {
+    static SortedMap<Integer, Long> atReset(CpuModel model) {
         SortedMap<Integer, Long> msrs = new TreeMap<>();
-        for (int number : new int[] {0x174, 0x175, 0x176, STAR, LSTAR, 0xc0000083, SFMASK, KERNEL_GS_BASE, TSC_AUX}) {
+        for (int number : new int[] {0x174, 0x175, 0x176, STAR, LSTAR, 0xc0000083, SFMASK, KERNEL_GS_BASE}) {
             msrs.put(number, 0L);
+        }
+        if (CpuidTable.hasTimeStampAux(model)) {
+            msrs.put(TSC_AUX, 0L);
         }
         msrs.put(PAT, PAT_AT_RESET);
         return msrs;

@@ -47,7 +47,7 @@ final class PortableState {
         r.apicBase = APIC_AT_RESET | (core.index == 0 ? APIC_BOOTSTRAP : 0);
         r.debug[6] = 0xffff0ff0L;
         r.debug[7] = 0x400;
-        r.msrs = Msrs.atReset();
+        r.msrs = Msrs.atReset(core.model);
         r.refresh();
     }
 

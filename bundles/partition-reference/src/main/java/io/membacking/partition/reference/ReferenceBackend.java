@@ -21,27 +21,32 @@ public final class ReferenceBackend implements PartitionBackend, AutoCloseable {
     /** APIC ids have eight bits, and the last is for all. */
     private static final int MOST_PROCESSORS = 255;
 
-    private static final Capabilities CAPABILITIES = new Capabilities(
-            true, // read-only memory
-            true, // partial unmap
-            false, // atomic replace
-            true, // follows host remapping: it reaches memory by the guest's own view
-            false, // prefetch
-            false, // pin
-            true, // dirty log
-            false, // remote process
-            true, // exact RIP
-            false, // interrupt controllers
-            true, // trace
-            true, // processors
-            CpuidTable.PHYSICAL_WIDTH,
-            1 << 20,
-            REFERENCE);
+    private static final Capabilities CAPABILITIES = capabilities(CpuidTable.MOST_PHYSICAL_WIDTH);
 
     /** Guarded by itself, as is {@code closed}. */
     private final Set<ReferencePartition> partitions = new LinkedHashSet<>();
 
     private boolean closed;
+
+    /** Of a partition, whose processors' model says how far they reach, and of the backend, whose partitions may have any. */
+    static Capabilities capabilities(int physicalAddressWidth) {
+        return new Capabilities(
+                true, // read-only memory
+                true, // partial unmap
+                false, // atomic replace
+                true, // follows host remapping: it reaches memory by the guest's own view
+                false, // prefetch
+                false, // pin
+                true, // dirty log
+                false, // remote process
+                true, // exact RIP
+                false, // interrupt controllers
+                true, // trace
+                true, // processors
+                physicalAddressWidth,
+                1 << 20,
+                REFERENCE);
+    }
 
     @Override
     public String name() {
@@ -82,7 +87,7 @@ public final class ReferenceBackend implements PartitionBackend, AutoCloseable {
             if (closed) {
                 throw new IllegalStateException("the reference backend is closed");
             }
-            ReferencePartition partition = new ReferencePartition(request, CAPABILITIES, this::forget);
+            ReferencePartition partition = new ReferencePartition(request, this::forget);
             partitions.add(partition);
             return partition;
         }

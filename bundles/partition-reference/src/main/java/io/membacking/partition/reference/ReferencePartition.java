@@ -45,10 +45,10 @@ final class ReferencePartition implements Partition {
     private volatile boolean closed;
 
     /** @param onClose called once, when it has been closed */
-    ReferencePartition(PartitionRequest request, Capabilities capabilities, Consumer<ReferencePartition> onClose) {
+    ReferencePartition(PartitionRequest request, Consumer<ReferencePartition> onClose) {
         this.request = request;
-        this.capabilities = capabilities;
         this.model = request.model().orElseGet(CpuidTable::own);
+        this.capabilities = ReferenceBackend.capabilities(CpuidTable.physicalWidth(model));
         this.dirtyLog = request.dirtyLog() ? new DirtyLog() : null;
         this.onClose = onClose;
     }

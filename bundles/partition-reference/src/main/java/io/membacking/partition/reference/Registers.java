@@ -41,9 +41,13 @@ final class Registers {
     static final long CR4_TSD = 4;
     static final long CR4_PSE = 0x10;
     static final long CR4_PAE = 0x20;
+    /** From VME to OSXMMEXCPT. */
+    static final long CR4_ALWAYS = 0x7ff;
+
     static final long CR4_UMIP = 0x800;
     static final long CR4_LA57 = 0x1000;
     static final long CR4_FSGSBASE = 0x10000;
+    static final long CR4_PCIDE = 0x20000;
     static final long CR4_OSXSAVE = 0x40000;
     static final long CR4_SMEP = 0x100000;
     static final long CR4_SMAP = 0x200000;

@@ -11,16 +11,6 @@ import java.util.Optional;
 final class SystemInstructions {
     private static final Exit HALT = new Exit.Halt();
 
-    private static final long EFER_WRITABLE = Registers.EFER_SCE | Registers.EFER_LME | Registers.EFER_NXE;
-    private static final long CR4_WRITABLE = 0x7ff
-            | Registers.CR4_UMIP
-            | Registers.CR4_LA57
-            | Registers.CR4_FSGSBASE
-            | 0x20000
-            | Registers.CR4_OSXSAVE
-            | Registers.CR4_SMEP
-            | Registers.CR4_SMAP;
-
     private SystemInstructions() {}
 
     static void halt(Core core, Instruction in) {
@@ -305,7 +295,7 @@ final class SystemInstructions {
     private static void setCr4(Core core, long value) {
         Registers r = core.r;
         long changed = r.cr4 ^ value;
-        if ((value & ~CR4_WRITABLE) != 0
+        if ((value & ~core.controlBits) != 0
                 || (r.longMode && ((value & Registers.CR4_PAE) == 0 || (changed & Registers.CR4_LA57) != 0))) {
             throw core.protection(0);
         }
@@ -412,7 +402,8 @@ final class SystemInstructions {
         Registers r = core.r;
         long value = wanted & ~Registers.EFER_LMA;
         boolean paged = (r.cr0 & Registers.CR0_PG) != 0;
-        if ((value & ~EFER_WRITABLE) != 0 || (paged && ((value ^ r.efer) & Registers.EFER_LME) != 0)) {
+        if ((value & ~CpuidTable.extendedFeatures(core.model)) != 0
+                || (paged && ((value ^ r.efer) & Registers.EFER_LME) != 0)) {
             throw core.protection(0);
         }
         r.efer = value | (r.efer & Registers.EFER_LMA);

@@ -38,9 +38,14 @@
  * instruction</td></tr>
  * </table>
  *
- * What is not carried out is an emulation failure, with the registers as before it. CPUID answers as the partition's model says, even
- * where that has more than the subset: a guest that came from elsewhere keeps its processor. Flags that the architecture leaves
- * undefined are as on most Intel processors where that is easy.
+ * What is not carried out is an emulation failure, with the registers as before it. Flags that the architecture leaves undefined are
+ * as on most Intel processors where that is easy.
+ *
+ * <p>CPUID answers as the partition's model says, even where that has more than the subset: a guest that came from elsewhere keeps its
+ * processor. The model of a guest that begins here has less than the subset, so that it can go to any hypervisor: long mode,
+ * no-execute, SYSCALL, CMPXCHG16B, LAHF, and physical addresses of 39 bits, but not POPCNT, MOVBE, LZCNT, RDTSCP or 1 GiB pages,
+ * though these are carried out. Bits of CR4 and EFER are there if the model has them. The time-stamp counter of such a guest runs at
+ * 1 GHz here, and elsewhere as it does there.
  *
  * <p>Locked instructions are atomic where their operand lies within eight aligned bytes. Others, CMPXCHG16B among them, are atomic
  * only among the processors of one partition.
