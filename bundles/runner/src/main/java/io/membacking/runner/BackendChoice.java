@@ -16,6 +16,17 @@ record BackendChoice(String filter) {
         return backends.stream().filter(this::admits).toList();
     }
 
+    /** Why a better one than the one that is used is not, a line each. */
+    List<String> passedOver(List<BackendInfo> bestFirst, String used) {
+        return of(bestFirst).stream()
+                .takeWhile(backend -> !backend.name().equals(used))
+                .filter(backend -> !backend.availability().usable())
+                .map(backend -> "Not on " + backend.name() + ": "
+                        + backend.availability().reason() + "; "
+                        + backend.availability().remedy())
+                .toList();
+    }
+
     private boolean admits(BackendInfo backend) {
         if (filter.isEmpty()) {
             return true;

@@ -159,8 +159,12 @@ final class GuestJob {
     private int run(RunOptions options, Machine machine, CompletableFuture<Run> started)
             throws RunFailure, InterruptedException {
         MemoryMapReport report = new MemoryMapReport(machine.memory().regions());
+        String backend = machine.vm().backend().orElse("?");
+        new BackendChoice(options.backend())
+                .passedOver(virtualMachines.backends(), backend)
+                .forEach(terminal::say);
         terminal.say("Booting " + machine.config().boot().name() + " with " + (options.memory() >> 20) + " MiB on "
-                + machine.vm().backend().orElse("?") + ".");
+                + backend + ".");
         long begun = System.nanoTime();
         long before = report.lastSequence();
         Run run = start(machine);
