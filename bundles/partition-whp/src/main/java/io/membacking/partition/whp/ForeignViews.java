@@ -48,14 +48,25 @@ final class ForeignViews implements AutoCloseable {
         if (view == null) {
             long address = calls.mapSection(process, source.descriptor());
             if (address < 0) {
-                throw WhpErrors.failed(
-                        operation, range, "its backing cannot be mapped into the other process", (int) address);
+                throw failed(operation, range, "its backing cannot be mapped into the other process", (int) address);
             }
             view = new View(address);
             views.put(source.backing(), view);
         }
         view.uses++;
         return view.address + source.offset();
+    }
+
+    /** The failure of a call for this process: that the process has ended, if it has. */
+    BackendException failed(String operation, MemoryRange range, String problem, int result) {
+        if (!calls.hasEnded(process)) {
+            return WhpErrors.failed(operation, range, problem, result);
+        }
+        return WhpErrors.refused(
+                operation,
+                range,
+                "the process that its memory goes through has ended",
+                owned ? "unmap everything and map it again, or close the partition" : "give another process");
     }
 
     /** Ranges that use a backing came, or went; with the last one its view goes. */

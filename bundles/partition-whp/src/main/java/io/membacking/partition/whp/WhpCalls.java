@@ -55,6 +55,9 @@ interface WhpCalls extends AutoCloseable {
 
     void endSurrogate(long process);
 
+    /** Whether a process, a surrogate or another, is known to have ended. */
+    boolean hasEnded(long process);
+
     /** Maps all of a section into a process. @return where it lies there, or an HRESULT below zero */
     long mapSection(long process, int section);
 

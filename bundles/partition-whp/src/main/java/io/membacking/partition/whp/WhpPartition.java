@@ -235,7 +235,7 @@ final class WhpPartition implements Partition {
                     calls.mapGpaRange2(handle, views.process(), address, range.start(), range.length(), flags(mapping));
             if (result < 0) {
                 views.used(source, -1);
-                throw WhpErrors.failed(operation, range, MAP_REFUSED, result);
+                throw views.failed(operation, range, MAP_REFUSED, result);
             }
             mapped = true;
         } finally {

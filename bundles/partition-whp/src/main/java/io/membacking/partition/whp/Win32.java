@@ -10,7 +10,13 @@ import org.jspecify.annotations.Nullable;
 final class Win32 {
     static final int CREATE_SUSPENDED = 0x4;
     static final int CREATE_NO_WINDOW = 0x08000000;
-    static final int STARTUP_INFO_SIZE = 104;
+    static final int EXTENDED_STARTUPINFO_PRESENT = 0x00080000;
+
+    /** Of STARTUPINFOEXW. */
+    static final int STARTUP_INFO_SIZE = 112;
+
+    static final int ATTRIBUTE_LIST = 104;
+    static final int PROC_THREAD_ATTRIBUTE_JOB_LIST = 0x2000d;
     static final int PROCESS_INFORMATION_SIZE = 24;
     static final int PROCESS_HANDLE = 0;
     static final int THREAD_HANDLE = 8;
@@ -21,6 +27,8 @@ final class Win32 {
     static final int EXTENDED_LIMITS_SIZE = 144;
     static final int LIMIT_FLAGS = 16;
     static final int KILL_ON_JOB_CLOSE = 0x2000;
+
+    static final int ENDED = 0;
 
     private static int users;
 
@@ -59,7 +67,21 @@ final class Win32 {
 
     static native int SetInformationJobObject(long job, int kind, Pointer information, int size);
 
-    static native int AssignProcessToJobObject(long job, long process);
+    static native int InitializeProcThreadAttributeList(@Nullable Pointer list, int count, int flags, Pointer size);
+
+    static native int UpdateProcThreadAttribute(
+            Pointer list,
+            int flags,
+            long attribute,
+            Pointer value,
+            long size,
+            @Nullable Pointer previous,
+            @Nullable Pointer returned);
+
+    static native void DeleteProcThreadAttributeList(Pointer list);
+
+    /** Takes any handle: one that is none, or does not permit it, is answered with -1. */
+    static native int WaitForSingleObject(long process, int milliseconds);
 
     static native int TerminateProcess(long process, int status);
 

@@ -167,6 +167,11 @@ final class WinHvCalls implements WhpCalls {
     }
 
     @Override
+    public boolean hasEnded(long process) {
+        return surrogates != null && Surrogates.hasEnded(process);
+    }
+
+    @Override
     public long mapSection(long process, int section) {
         return surrogates == null ? Hresult.NO_SUCH_CALL : Surrogates.map(process, section);
     }

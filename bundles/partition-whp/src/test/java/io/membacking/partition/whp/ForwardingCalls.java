@@ -139,6 +139,11 @@ class ForwardingCalls implements WhpCalls {
     }
 
     @Override
+    public boolean hasEnded(long process) {
+        return real.hasEnded(process);
+    }
+
+    @Override
     public long mapSection(long process, int section) {
         int failure = before("mapSection");
         return failure != 0 ? failure : real.mapSection(process, section);

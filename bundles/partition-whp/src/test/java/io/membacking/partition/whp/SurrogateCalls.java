@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -29,6 +30,24 @@ final class SurrogateCalls extends ForwardingCalls {
                 + (int) CHILDREN.values().stream()
                         .filter(child -> child.process.isAlive())
                         .count();
+    }
+
+    /** Their numbers as processes. */
+    static List<Long> pids() {
+        return Platform.isWindows()
+                ? WINDOWS.stream()
+                        .map(handle -> (long) Kernel.GetProcessId(handle))
+                        .toList()
+                : List.copyOf(CHILDREN.keySet());
+    }
+
+    /** Bound for as long as the test's JVM runs. */
+    private static final class Kernel {
+        static {
+            Native.register(Kernel.class, NativeLibrary.getInstance("kernel32"));
+        }
+
+        static native int GetProcessId(long process);
     }
 
     private record Child(Process process, PrintStream to, BufferedReader from) {}
@@ -76,6 +95,13 @@ final class SurrogateCalls extends ForwardingCalls {
     }
 
     @Override
+    public boolean hasEnded(long process) {
+        return Platform.isWindows()
+                ? super.hasEnded(process)
+                : !CHILDREN.get(process).process().isAlive();
+    }
+
+    @Override
     public long mapSection(long process, int section) {
         return Platform.isWindows()
                 ? super.mapSection(process, section)
@@ -95,7 +121,8 @@ final class SurrogateCalls extends ForwardingCalls {
         Child child = CHILDREN.get(process);
         child.to.println(question);
         try {
-            return Long.parseLong(child.from.readLine());
+            String answer = child.from.readLine();
+            return answer == null ? Hresult.E_UNEXPECTED : Long.parseLong(answer);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -213,4 +213,22 @@ class WhpAbiTest {
         value("WHvRegisterPendingEvent", WhpAbi.PENDING_EVENT);
         value("WHvRegisterInternalActivityState", WhpAbi.INTERNAL_ACTIVITY_STATE);
     }
+
+    @Test
+    void surrogatesAreStartedWithTheNumbersOfTheHeaders() {
+        size("STARTUPINFOEXW", Win32.STARTUP_INFO_SIZE);
+        offset("STARTUPINFOEXW.lpAttributeList", Win32.ATTRIBUTE_LIST);
+        size("PROCESS_INFORMATION", Win32.PROCESS_INFORMATION_SIZE);
+        offset("PROCESS_INFORMATION.hProcess", Win32.PROCESS_HANDLE);
+        offset("PROCESS_INFORMATION.hThread", Win32.THREAD_HANDLE);
+        size("JOBOBJECT_EXTENDED_LIMIT_INFORMATION", Win32.EXTENDED_LIMITS_SIZE);
+        offset("JOBOBJECT_EXTENDED_LIMIT_INFORMATION.BasicLimitInformation", 0);
+        offset("JOBOBJECT_BASIC_LIMIT_INFORMATION.LimitFlags", Win32.LIMIT_FLAGS);
+        value("JobObjectExtendedLimitInformation", Win32.EXTENDED_LIMITS);
+        value("JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE", Win32.KILL_ON_JOB_CLOSE);
+        value("CREATE_SUSPENDED", Win32.CREATE_SUSPENDED);
+        value("CREATE_NO_WINDOW", Win32.CREATE_NO_WINDOW);
+        value("EXTENDED_STARTUPINFO_PRESENT", Win32.EXTENDED_STARTUPINFO_PRESENT);
+        value("PROC_THREAD_ATTRIBUTE_JOB_LIST", Win32.PROC_THREAD_ATTRIBUTE_JOB_LIST);
+    }
 }
