@@ -127,7 +127,7 @@ public final class ConfiguredMachine {
         this.properties = properties;
         BootSource boot = boot(config);
         serial = output(config.name() + " serial", config.serial());
-        debug = output(config.name() + " debug", config.debug());
+        debug = outputBeside(serial, config.name() + " debug", config.debug());
         try {
             machine = machines.create(machineConfig(config, boot, serial, debug));
         } catch (MembackingException | RuntimeException e) {
@@ -208,6 +208,15 @@ public final class ConfiguredMachine {
             case "log" -> new LogOutput(name);
             default -> Files.newOutputStream(Path.of(where), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
         };
+    }
+
+    private static OutputStream outputBeside(OutputStream first, String name, String where) throws IOException {
+        try {
+            return output(name, where);
+        } catch (IOException | RuntimeException e) {
+            first.close();
+            throw e;
+        }
     }
 
     private void closeOutputs() {

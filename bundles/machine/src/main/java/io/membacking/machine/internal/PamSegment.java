@@ -14,7 +14,6 @@ import java.util.List;
  */
 record PamSegment(MemoryRange range, int register, int shift) {
     static final int FIRST_REGISTER = 0x59;
-    static final int LAST_REGISTER = 0x5f;
 
     /** Reads go to RAM. */
     static final int READ_ENABLE = 1;

@@ -11,8 +11,10 @@ import io.membacking.machine.Machine;
 import io.membacking.vm.VmState;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -88,6 +90,30 @@ final class ConfiguredMachineTest {
         waiting.deactivate();
         assertFalse(Thread.getAllStackTraces().keySet().stream()
                 .anyMatch(t -> t.getName().startsWith("membacking-autostart")));
+    }
+
+    @Test
+    void anOutputThatCannotBeOpenedLeavesNoneOpen() throws Exception {
+        Path serial = folder.resolve("serial.txt");
+        Path nowhere = folder.resolve("missing").resolve("debug.txt");
+        Map<String, Object> properties =
+                new HashMap<>(spinning(Map.of("serial", serial.toString(), "debug", nowhere.toString())));
+        assertThrows(IOException.class, () -> new ConfiguredMachine(config(properties), properties, host.machines()));
+        assertEquals(List.of(), openFiles(serial));
+        assertEquals(List.of(), host.machines().machines());
+    }
+
+    private static List<Path> openFiles(Path file) throws IOException {
+        List<Path> open = new ArrayList<>();
+        try (DirectoryStream<Path> descriptors = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+            for (Path descriptor : descriptors) {
+                // The one that lists them is gone when its turn comes.
+                if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
+                    open.add(descriptor);
+                }
+            }
+        }
+        return open;
     }
 
     @Test
