@@ -10,6 +10,8 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -20,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <ul>
  *   <li>a commit, through a {@link Door}: processors that are inside come out; nobody waits for exit handlers
- *   <li>a move, by {@link #gather}: processors come out, their exit handlers return, their last exit is finished, and they stay
- *       until {@link #letGo} gives them their new processors
+ *   <li>a move, by {@link #gather}: processors come out, their exit handlers return, their last exit is finished, what there is to do
+ *       is done, and they stay until {@link #letGo} gives them their new processors
  * </ul>
  */
 final class Gate {
@@ -33,6 +35,8 @@ final class Gate {
     private List<Processor> processors = List.of();
     private @Nullable Crew crew;
     private boolean gathering;
+    /** What is to be done once all are gathered, until somebody does it. */
+    private @Nullable FutureTask<?> errand;
 
     Gate(String machine) {
         this.machine = machine;
@@ -84,15 +88,28 @@ final class Gate {
             }
         }
 
-        /** @param whole whether nothing is left of its last exit, after {@link Pass#SETTLE} */
+        /**
+         * Does what is to be done once all are gathered, if it is the last of them.
+         *
+         * @param whole whether nothing is left of its last exit, after {@link Pass#SETTLE}
+         */
         void leave(int index, boolean whole) {
+            FutureTask<?> mine = null;
             synchronized (Gate.this) {
                 inside.clear(index);
                 settled.set(index, whole);
+                if (whole && busy().isEmpty()) {
+                    mine = errand;
+                    errand = null;
+                }
                 // Each needless wake-up of who gathers would contend with the next entry.
-                if (whole || !holding.isEmpty()) {
+                if (!holding.isEmpty()) {
                     Gate.this.notifyAll();
                 }
+            }
+            if (mine != null) {
+                mine.run();
+                wake();
             }
         }
 
@@ -162,31 +179,84 @@ final class Gate {
         notifyAll();
     }
 
+    /** What is to be done while processors stand still. */
+    interface Errand<T> {
+        T run() throws BackendException;
+    }
+
     /**
-     * Returns when no processor is inside the guest, in an exit handler or in the middle of an instruction. They stay so until
-     * {@link #letGo}.
+     * Waits until no processor is inside the guest, in an exit handler or in the middle of an instruction, and does something. They
+     * stay so until {@link #letGo}, which that may call.
      *
-     * @throws BackendException naming those that were not there in time; they go on then
+     * <p>The last processor's thread does it: to hand it over to another and back would cost as much again as reading and setting a
+     * processor's state, and hypervisors do that best on a processor's own thread.
+     *
+     * @throws BackendException naming those that were not there in time, and they go on then; or what the errand throws
      */
-    synchronized void gather(Duration deadline) throws BackendException {
+    <T> T gather(Duration deadline, Errand<T> then) throws BackendException {
+        FutureTask<T> task = new FutureTask<>(then::run);
+        if (isForCaller(deadline, task)) {
+            task.run();
+        }
+        return result(task);
+    }
+
+    /** Gathers them. @return whether none of them does it */
+    private synchronized boolean isForCaller(Duration deadline, FutureTask<?> task) throws BackendException {
         gathering = true;
         Crew current = crew;
         if (current == null) {
-            return;
+            return true;
         }
         current.settled.clear(); // what an earlier call that gave up may have left
+        errand = task;
         cancelInside(current);
         notifyAll();
         try {
             await(
                     deadline,
-                    () -> !current.busy().isEmpty(),
+                    () -> errand == task && !current.busy().isEmpty(),
                     current::busy,
                     " did not finish its exit within " + deadline);
         } catch (BackendException e) {
-            letGo(processors);
-            throw e;
+            if (errand == task) {
+                errand = null;
+                letGo(processors);
+                throw e;
+            }
         }
+        boolean left = errand == task;
+        errand = null;
+        return left;
+    }
+
+    private static <T> T result(FutureTask<T> task) throws BackendException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return task.get();
+                } catch (InterruptedException e) {
+                    interrupted = true; // it has begun, and ends soon
+                }
+            }
+        } catch (ExecutionException e) {
+            Throwable cause = e.getCause();
+            if (cause instanceof BackendException failed) {
+                throw failed;
+            } else if (cause instanceof Error error) {
+                throw error;
+            }
+            throw (RuntimeException) cause;
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private synchronized void wake() {
+        notifyAll();
     }
 
     /** Whether this processor of those that are gathered has nothing left of its last exit. */

@@ -3,8 +3,9 @@ package io.membacking.vm.internal;
 import io.membacking.error.BackendException;
 import io.membacking.vm.MoveResult.Times;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
-/** Measures the parts of one move, for its result and as Flight Recorder events. For one thread. */
+/** Measures the parts of one move, for its result and as Flight Recorder events. For one thread at a time. */
 final class MoveClock {
     private final String machine;
     private long prepare;
@@ -14,6 +15,8 @@ final class MoveClock {
     private long verify;
     private long close;
     private long heldSince;
+    private @Nullable Object holding;
+    private boolean gathered;
     private long standStill;
 
     MoveClock(String machine) {
@@ -41,14 +44,19 @@ final class MoveClock {
         }
     }
 
-    void held(Action gather) throws BackendException {
+    /** Processors are being held. */
+    void hold() {
         heldSince = System.nanoTime();
-        Object event = FlightRecorder.begin();
-        try {
-            gather.run();
-        } finally {
+        holding = FlightRecorder.begin();
+        gathered = false;
+    }
+
+    /** All of them are, or that was given up; told again it does nothing. */
+    void gathered() {
+        if (!gathered) {
+            gathered = true;
             hold += System.nanoTime() - heldSince;
-            FlightRecorder.end(event, machine, "hold");
+            FlightRecorder.end(holding, machine, "hold");
         }
     }
 

@@ -32,7 +32,18 @@ final class Mover {
      * @throws BackendException why not; the guest goes on where it was
      */
     void cutOver(Engagement from, Engagement to, Duration hold, MoveClock clock) throws BackendException {
-        clock.held(() -> gate.gather(hold));
+        clock.hold();
+        try {
+            gate.gather(hold, () -> {
+                clock.gathered();
+                return cross(from, to, clock);
+            });
+        } finally {
+            clock.gathered();
+        }
+    }
+
+    private GuestState cross(Engagement from, Engagement to, MoveClock clock) throws BackendException {
         BitSet raised = lines.save();
         try {
             requireAttached(to);
@@ -43,6 +54,7 @@ final class Mover {
             });
             gate.letGo(to.processors());
             clock.released();
+            return state;
         } catch (BackendException | RuntimeException | Error e) {
             goOn(from, raised);
             clock.released();
@@ -80,7 +92,18 @@ final class Mover {
      * @throws BackendException why not; the guest goes on where it was
      */
     GuestState takeOff(Engagement from, Duration hold, MoveClock clock) throws BackendException {
-        clock.held(() -> gate.gather(hold));
+        clock.hold();
+        try {
+            return gate.gather(hold, () -> {
+                clock.gathered();
+                return leave(from, clock);
+            });
+        } finally {
+            clock.gathered();
+        }
+    }
+
+    private GuestState leave(Engagement from, MoveClock clock) throws BackendException {
         BitSet raised = lines.save();
         try {
             GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));

@@ -10,8 +10,8 @@
  *
  * <p>While the guest runs on, a second engagement is made on the same memory: from then on changes go to both. Then the gate gathers
  * the processors: they leave the guest, their handlers return, their last instruction is finished. The
- * {@link io.membacking.vm.internal.GuestState} is taken from the one and given to the other, and the gate lets them go with their new
- * processors. The drift check of the new attachment follows with the guest running; only then is the old engagement closed. Whatever
+ * {@link io.membacking.vm.internal.GuestState} is taken from the one and given to the other, on the thread of the processor that came
+ * last, and the gate lets them go with their new processors. The drift check of the new attachment follows with the guest running; only then is the old engagement closed. Whatever
  * fails before that, the guest goes on where it was. How long it stands still depends on processors and handlers alone.
  *
  * <p>A backend that departs with no other to go to leaves a parked machine: the state as values, the threads of the run waiting at the

@@ -2,6 +2,7 @@ package io.membacking.vm.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -32,10 +34,7 @@ class GateTest {
     @Test
     void exitIsNotFinishedWhileACommitHolds() throws Exception {
         door.hold(LONG);
-        FutureTask<Boolean> gathered = inBackground(() -> {
-            gate.gather(LONG);
-            return true;
-        });
+        FutureTask<Thread> gathered = inBackground(() -> gate.gather(LONG, Thread::currentThread));
         FutureTask<Pass> pass = inBackground(() -> crew.pass(0));
         untilWaiting(pass);
         door.release();
@@ -48,7 +47,34 @@ class GateTest {
         assertFalse(gathered.isDone());
         assertEquals(Pass.SETTLE, crew.pass(0));
         crew.leave(0, true);
-        assertTrue(gathered.get());
+        assertEquals(Thread.currentThread(), gathered.get(), "the last of them does it");
+    }
+
+    @Test
+    void whoIsNotThereInTimeGoesOnAndTheErrandIsForgotten() throws Exception {
+        assertEquals(Pass.ENTER, crew.pass(0));
+        AtomicBoolean done = new AtomicBoolean();
+        BackendException late =
+                assertThrows(BackendException.class, () -> gate.gather(SHORT, () -> done.getAndSet(true)));
+        assertTrue(late.getMessage().contains("{0}"), late::getMessage);
+        crew.leave(0, true);
+        assertFalse(done.get());
+        assertEquals(Pass.ENTER, crew.pass(0));
+    }
+
+    @Test
+    void whereNoneHasAThreadTheCallerDoesIt() throws Exception {
+        crew.gone(0);
+        assertEquals(Thread.currentThread(), gate.gather(LONG, Thread::currentThread));
+        gate.letGo(List.of());
+        BackendException failure = ScriptedBackend.failure("errand");
+        assertSame(
+                failure,
+                assertThrows(
+                        BackendException.class,
+                        () -> gate.gather(LONG, () -> {
+                            throw failure;
+                        })));
     }
 
     @Test

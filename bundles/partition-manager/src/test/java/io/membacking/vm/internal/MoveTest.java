@@ -27,6 +27,7 @@ import io.membacking.vm.internal.ScriptedBackend.Step;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -36,6 +37,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -644,6 +646,7 @@ class MoveTest {
         List<String> parts = RecordingFile.readAllEvents(file).stream()
                 .filter(event -> event.getEventType().getName().equals("io.membacking.MovePart"))
                 .filter(event -> event.getString("machine").equals("vm"))
+                .sorted(Comparator.comparing(RecordedEvent::getStartTime))
                 .map(event -> event.getString("part"))
                 .toList();
         assertEquals(List.of("prepare", "hold", "save", "restore", "verify", "close"), parts);
