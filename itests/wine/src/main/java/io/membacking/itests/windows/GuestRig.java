@@ -75,9 +75,12 @@ final class GuestRig {
 
     static void prepare(VirtualMachine vm, int processor, GuestProgram program, GeneralRegisters registers)
             throws MembackingException {
-        ProcessorState reset = vm.processorState(processor);
-        vm.setProcessorState(
-                processor, new ProcessorState(registers, system(program, reset.system()), new TreeMap<>()));
+        vm.setProcessorState(processor, state(program, registers, vm.processorState(processor)));
+    }
+
+    /** At the start of the program. @param reset a state of the same processor */
+    static ProcessorState state(GuestProgram program, GeneralRegisters registers, ProcessorState reset) {
+        return new ProcessorState(registers, system(program, reset.system()), new TreeMap<>());
     }
 
     /** RBX, RCX, RDX, RSI, RDI and RAX at the program's start. */

@@ -23,6 +23,8 @@ final class WineIT {
                 Wine.of(10, "OVERLAP=0", "PARTIAL_UNMAP=0"),
                 Wine.of(10, "LAZY=1"),
                 Wine.of(10, "LAZY=2", "ADVISE=0"),
+                // A second partition has its memory through another process.
+                Wine.of(10, "ONE_MAPPED_PARTITION=1", "XSAVE_COMPACTED=1"),
                 Wine.of(10, "INSTRUCTION_BYTES=0", "REMOTE_PROCESS=0", "DIRTY_TRACKING=0"));
     }
 
@@ -30,20 +32,6 @@ final class WineIT {
     @MethodSource("modes")
     void containerTestsPass(Wine wine) throws Exception {
         assertPassed(wine, "tests in Felix", wine.require().containerTests());
-    }
-
-    /** A second partition has its memory through another process, or is refused by that name; nothing else may be skipped. */
-    @Test
-    void containerTestsPassWhereOneProcessHasOnePartition() throws Exception {
-        Wine wine = Wine.of(10, "ONE_MAPPED_PARTITION=1").require();
-        Program program = wine.containerTests();
-        report(wine, "tests in Felix", program);
-        assertEquals(0, program.status(), program::summary);
-        assertTrue(
-                program.lines().stream()
-                        .filter(line -> line.startsWith("SKIPPED "))
-                        .allMatch(line -> line.contains("one partition with memory for each process")),
-                program::summary);
     }
 
     @ParameterizedTest(name = "Wine {0}")
