@@ -10,6 +10,8 @@ import java.util.Optional;
 final class Events {
     enum Kind {
         EXCEPTION,
+        /** That was being delivered where the state comes from, so that the flags are already as its handler is to find them. */
+        INJECTED,
         /** By INT n, INT3 or INTO: the gate must permit it. */
         SOFTWARE,
         /** From outside. */
@@ -47,7 +49,8 @@ final class Events {
                     core.r.debug[6] |= pending.payload().get();
                 }
             }
-            deliver(core, pending.vector(), pending.errorCode().orElse(GuestFault.NO_CODE), Kind.EXCEPTION, rip);
+            Kind kind = pending.injected() ? Kind.INJECTED : Kind.EXCEPTION;
+            deliver(core, pending.vector(), pending.errorCode().orElse(GuestFault.NO_CODE), kind, rip);
         } else if (events.nmiInjected() || (events.nmiPending() > 0 && !events.nmiMasked() && !shadowed)) {
             int waiting = events.nmiInjected() ? events.nmiPending() : events.nmiPending() - 1;
             core.events = new PendingEvents(Optional.empty(), interrupt, Shadow.NONE, false, waiting, true);

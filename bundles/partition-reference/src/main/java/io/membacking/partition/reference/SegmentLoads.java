@@ -125,6 +125,7 @@ final class SegmentLoads {
         if (!d.isPresent()) {
             throw notPresent(selector);
         }
+        requireCanonical(core, selector, d);
         Descriptor busy = new Descriptor(d.low() | 2L << 40, d.high());
         long address = descriptorAddress(core, selector, 8, GuestFault.PROTECTION, 0);
         core.mmu.writeSystem(address + 5, 1, busy.low() >>> 40 & 0xff);
@@ -144,7 +145,17 @@ final class SegmentLoads {
         if (!d.isPresent()) {
             throw notPresent(selector);
         }
+        requireCanonical(core, selector, d);
         core.r.local.set(selector, d);
+    }
+
+    /** By the widest addresses that the processor has, whether paging uses them or not. */
+    private static void requireCanonical(Core core, int selector, Descriptor descriptor) {
+        int shift = Long.SIZE - ((core.controlBits & Registers.CR4_LA57) != 0 ? 57 : 48);
+        long base = descriptor.base();
+        if (core.r.longMode && base << shift >> shift != base) {
+            throw core.protection(selector & ~3);
+        }
     }
 
     private static Descriptor systemDescriptor(Core core, int selector) {

@@ -110,7 +110,10 @@ final class Oracle implements AutoCloseable {
         byte[] page = new byte[0x1000];
         Arrays.fill(page, (byte) 0x90);
         for (int at = 23; at + 9 < page.length; at += 32) {
-            putEnd(page, at);
+            if (CODE_PAGE + at + 9 < CODE - 32
+                    || CODE_PAGE + at >= CODE) { // what jumps to before the code comes to its start
+                putEnd(page, at);
+            }
         }
         int at = (int) (CODE - CODE_PAGE);
         System.arraycopy(code, 0, page, at, code.length);

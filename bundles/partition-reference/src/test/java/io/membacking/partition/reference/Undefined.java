@@ -66,6 +66,23 @@ final class Undefined {
         return Alu.shiftCount(raw, in.size);
     }
 
+    private static boolean reachesCode(Instruction in, GeneralRegisters registers) {
+        long mask = Alu.mask(in.addressSize);
+        long bytes = Math.min(registers.rcx() & mask & Long.MAX_VALUE, 1 << 24) * in.size;
+        long at = registers.rdi() & mask;
+        boolean down = (registers.rflags() & Flags.DF) != 0;
+        return (down ? at - bytes : at) < Oracle.CODE_PAGE + 0x1000 && (down ? at : at + bytes) > Oracle.CODE_PAGE - 8;
+    }
+
+    /** A jump by up to 127 bytes, which are the instruction's last one. */
+    static boolean isShortJump(byte[] code, int codeSize) {
+        Instruction in = decode(code, codeSize);
+        int opcode = opcode(code);
+        return in != null
+                && code.length == in.length
+                && ((opcode >= 0x70 && opcode < 0x80) || (opcode >= 0xe0 && opcode <= 0xe3) || opcode == 0xeb);
+    }
+
     private static boolean isString(String name) {
         return switch (name) {
             case "movs", "stos", "lods", "cmps", "scas" -> true;
@@ -118,6 +135,10 @@ final class Undefined {
         }
         // Intel's processors cut the pointers and the count to 32 bits even if there is nothing to do, AMD's do not.
         if (codeSize == 8 && in.addressSize == 4 && in.repeat != 0 && isString(name) && (int) registers.rcx() == 0) {
+            return true;
+        }
+        // Over itself: whether it is fetched again between two iterations is the processor's affair.
+        if (in.repeat != 0 && (name.equals("movs") || name.equals("stos")) && reachesCode(in, registers)) {
             return true;
         }
         // Where the frame pointers that it copies lie in what it writes, the order counts.
