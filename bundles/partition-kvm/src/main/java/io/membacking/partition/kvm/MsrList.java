@@ -18,11 +18,14 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
     /** IA32_TIME_STAMP_COUNTER. */
     static final int TSC = 0x10;
 
-    /** IA32_TSC_DEADLINE: starts the timer of the local APIC, and so comes last. */
-    private static final int TSC_DEADLINE = 0x6e0;
+    /** IA32_TSC_DEADLINE: starts the timer of the local APIC, and so comes last, after the time-stamp counter's offset. */
+    static final int TSC_DEADLINE = 0x6e0;
 
     /** {@code MAX_IO_MSRS}: the most that one call reads or sets. */
     static final int MOST = 256;
+
+    /** Bytes of a {@code struct kvm_msrs} with so many. */
+    static final int CALL_SIZE = KvmAbi.MSRS_HEADER_SIZE + MOST * KvmAbi.MSR_ENTRY_SIZE;
 
     private static final Set<Integer> PORTABLE = Set.of(
             TSC,
@@ -77,13 +80,14 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
     /** Leaves those that the request works with. To set, it reads first and gives back what it read. */
     private static void keepThose(Syscalls calls, int processor, long request, List<Integer> numbers, String operation)
             throws BackendException {
-        while (!numbers.isEmpty()) {
-            int count = Math.min(numbers.size(), MOST);
-            try (Memory entries = new Memory(entry(count))) {
+        int known = 0; // from the first on, those that it works with
+        while (known < numbers.size()) {
+            int count = Math.min(numbers.size() - known, MOST);
+            try (Memory entries = new Memory(CALL_SIZE)) {
                 entries.clear();
                 entries.setInt(KvmAbi.MSRS_COUNT, count);
                 for (int i = 0; i < count; i++) {
-                    entries.setInt(entry(i) + KvmAbi.MSR_INDEX, numbers.get(i));
+                    entries.setInt(entry(i) + KvmAbi.MSR_INDEX, numbers.get(known + i));
                 }
                 int done = calls.ioctl(processor, KvmAbi.KVM_GET_MSRS, entries);
                 if (done == count && request == KvmAbi.KVM_SET_MSRS) {
@@ -93,10 +97,10 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
                     throw KvmErrors.failed(
                             operation, null, "KVM does not tell which model-specific registers there are", done);
                 }
-                if (done == count) {
-                    return;
+                known += done;
+                if (done < count) {
+                    numbers.remove(known);
                 }
-                numbers.remove(done);
             }
         }
     }
@@ -105,8 +109,18 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
         return portable.size() + platform.size();
     }
 
-    /** Where an entry of a {@code struct kvm_msrs} lies in it. */
+    /** Whether IA32_TSC_DEADLINE is among them: as the last. */
+    boolean hasDeadline() {
+        return !platform.isEmpty() && platform.get(platform.size() - 1) == TSC_DEADLINE;
+    }
+
+    /** How many calls read all of them. */
+    int calls() {
+        return Math.max(1, (size() + MOST - 1) / MOST);
+    }
+
+    /** Where an entry lies, in as many {@code struct kvm_msrs} as there are calls, one after the other. */
     static int entry(int index) {
-        return KvmAbi.MSRS_HEADER_SIZE + index * KvmAbi.MSR_ENTRY_SIZE;
+        return index / MOST * CALL_SIZE + KvmAbi.MSRS_HEADER_SIZE + index % MOST * KvmAbi.MSR_ENTRY_SIZE;
     }
 }

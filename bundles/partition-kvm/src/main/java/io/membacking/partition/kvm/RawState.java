@@ -33,6 +33,7 @@ final class RawState implements AutoCloseable {
     private static final int TSC_OFFSET = 1 << 7;
     private static final int ACTIVITY = 1 << 8;
     private static final int EVENTS = 1 << 9;
+    private static final int TSC_DEADLINE = 1 << 10;
 
     /** Where software may keep what it likes in an XSAVE area, and the kernel does: nothing of the guest's. */
     private static final int XSAVE_SOFTWARE = 464;
@@ -55,6 +56,7 @@ final class RawState implements AutoCloseable {
     private final Pointer lapic;
     private final Pointer msrs;
     private final Pointer tscOffsetAttribute;
+    private final Pointer deadline;
 
     private final ByteBuffer generalBytes;
     private final ByteBuffer systemBytes;
@@ -66,9 +68,16 @@ final class RawState implements AutoCloseable {
     private final ByteBuffer lapicBytes;
     private final ByteBuffer msrsBytes;
     private final ByteBuffer tscOffsetBytes;
+    private final ByteBuffer deadlineBytes;
 
     /** What {@link #write} is to set. */
     private int parts;
+
+    /** Entries of {@code msrs} that have been read; what {@link #hasMsr} looks through. */
+    private int msrsRead;
+
+    /** Entries of {@code msrs}, from the first on, that {@link #write} is to set. */
+    private int msrsToSet;
 
     private int lastFound;
 
@@ -83,9 +92,10 @@ final class RawState implements AutoCloseable {
             KvmAbi.DEBUGREGS_SIZE,
             KvmAbi.MP_STATE_SIZE,
             KvmAbi.LAPIC_SIZE,
-            MsrList.entry(MsrList.MOST),
+            shape.msrs().calls() * MsrList.CALL_SIZE,
             KvmAbi.DEVICE_ATTR_SIZE,
             Long.BYTES,
+            MsrList.entry(1),
         };
         int[] offsets = new int[sizes.length];
         int end = 0;
@@ -116,8 +126,10 @@ final class RawState implements AutoCloseable {
         msrs = memory.share(offsets[i]);
         msrsBytes = slice(bytes, offsets[i], sizes[i++]);
         tscOffsetAttribute = memory.share(offsets[i++]);
-        tscOffsetBytes = slice(bytes, offsets[i], sizes[i]);
         StateShape.putTscOffset(tscOffsetAttribute, memory.share(offsets[i]));
+        tscOffsetBytes = slice(bytes, offsets[i], sizes[i++]);
+        deadline = memory.share(offsets[i]);
+        deadlineBytes = slice(bytes, offsets[i], sizes[i]);
     }
 
     private static ByteBuffer slice(ByteBuffer bytes, int offset, int size) {
@@ -144,8 +156,13 @@ final class RawState implements AutoCloseable {
         get(calls, processor, KvmAbi.KVM_GET_DEBUGREGS, debug, operation, "the debug registers");
         readLapic(calls, processor, operation);
         putMsrNumbers();
-        int done = calls.ioctl(processor, KvmAbi.KVM_GET_MSRS, msrs);
-        checkMsrs(done, operation, "read");
+        forMsrs(KvmAbi.KVM_GET_MSRS, shape.msrs().size(), calls, processor, operation, "read");
+        msrsRead = shape.msrs().size();
+        msrsToSet = msrsRead;
+        if (shape.msrs().hasDeadline()) {
+            msrsToSet--; // it is the last
+            putDeadline(msrsBytes.getLong(MsrList.entry(msrsToSet) + KvmAbi.MSR_DATA));
+        }
         if (shape.tscOffset()) {
             get(calls, processor, KvmAbi.KVM_GET_DEVICE_ATTR, tscOffsetAttribute, operation, "the TSC's offset");
             parts |= TSC_OFFSET;
@@ -162,7 +179,6 @@ final class RawState implements AutoCloseable {
     }
 
     private void putMsrNumbers() {
-        msrsBytes.putInt(KvmAbi.MSRS_COUNT, shape.msrs().size());
         int entry = 0;
         for (int number : shape.msrs().portable()) {
             msrsBytes.putInt(MsrList.entry(entry++) + KvmAbi.MSR_INDEX, number);
@@ -181,13 +197,26 @@ final class RawState implements AutoCloseable {
         }
     }
 
+    /** Reads or sets the first so many model-specific registers, as many with one call as it takes. */
+    private void forMsrs(long request, int count, Syscalls calls, int processor, String operation, String verb)
+            throws BackendException {
+        for (int first = 0; first < count; first += MsrList.MOST) {
+            int inCall = Math.min(count - first, MsrList.MOST);
+            int at = first / MsrList.MOST * MsrList.CALL_SIZE;
+            msrsBytes.putInt(at + KvmAbi.MSRS_COUNT, inCall);
+            Pointer call = at == 0 ? msrs : msrs.share(at);
+            checkMsrs(calls.ioctl(processor, request, call), inCall, msrsBytes, at, operation, verb);
+        }
+    }
+
     /** KVM stops at the first that it refuses, and returns how many it did. */
-    private void checkMsrs(int done, String operation, String verb) throws BackendException {
+    private static void checkMsrs(int done, int asked, ByteBuffer entries, int at, String operation, String verb)
+            throws BackendException {
         if (done < 0) {
             throw KvmErrors.failed(operation, null, "KVM cannot " + verb + " model-specific registers", done);
         }
-        if (done < msrsBytes.getInt(KvmAbi.MSRS_COUNT)) {
-            int number = msrsBytes.getInt(MsrList.entry(done) + KvmAbi.MSR_INDEX);
+        if (done < asked) {
+            int number = entries.getInt(at + MsrList.entry(done) + KvmAbi.MSR_INDEX);
             throw KvmErrors.refused(
                     operation,
                     null,
@@ -206,7 +235,7 @@ final class RawState implements AutoCloseable {
         set(DEBUG, calls, processor, KvmAbi.KVM_SET_DEBUGREGS, debug, operation, "these debug registers");
         set(LAPIC, calls, processor, KvmAbi.KVM_SET_LAPIC, lapic, operation, "this state of its local APIC");
         if ((parts & MSRS) != 0) {
-            checkMsrs(calls.ioctl(processor, KvmAbi.KVM_SET_MSRS, msrs), operation, "set");
+            forMsrs(KvmAbi.KVM_SET_MSRS, msrsToSet, calls, processor, operation, "set");
         }
         set(
                 TSC_OFFSET,
@@ -216,6 +245,11 @@ final class RawState implements AutoCloseable {
                 tscOffsetAttribute,
                 operation,
                 "its TSC's offset");
+        if ((parts & TSC_DEADLINE) != 0) {
+            // KVM reckons by the offset of now when the timer is to expire, and does not again when that changes.
+            int done = calls.ioctl(processor, KvmAbi.KVM_SET_MSRS, deadline);
+            checkMsrs(done, 1, deadlineBytes, 0, operation, "set");
+        }
         set(ACTIVITY, calls, processor, KvmAbi.KVM_SET_MP_STATE, activity, operation, "it to be halted or waiting");
         set(EVENTS, calls, processor, KvmAbi.KVM_SET_VCPU_EVENTS, events, operation, "what is to be pending");
     }
@@ -290,12 +324,7 @@ final class RawState implements AutoCloseable {
     private PlatformState platform() {
         SortedMap<String, byte[]> named = new TreeMap<>();
         named.put(StateParts.EVENTS, bytes(eventsBytes, 0, KvmAbi.EVENTS_SIZE));
-        named.put(
-                StateParts.MSRS,
-                bytes(
-                        msrsBytes,
-                        MsrList.entry(shape.msrs().portable().size()),
-                        shape.msrs().platform().size() * KvmAbi.MSR_ENTRY_SIZE));
+        named.put(StateParts.MSRS, platformMsrs());
         if (shape.kernelApic()) {
             named.put(StateParts.LAPIC, bytes(lapicBytes, 0, KvmAbi.LAPIC_SIZE));
         }
@@ -309,6 +338,15 @@ final class RawState implements AutoCloseable {
             named.put(StateParts.PDPTES, loaded.array());
         }
         return new PlatformState(StateParts.FORMAT, named);
+    }
+
+    private byte[] platformMsrs() {
+        int first = shape.msrs().portable().size();
+        byte[] entries = new byte[shape.msrs().platform().size() * KvmAbi.MSR_ENTRY_SIZE];
+        for (int at = 0; at < entries.length; at += KvmAbi.MSR_ENTRY_SIZE) {
+            msrsBytes.get(MsrList.entry(first++), entries, at, KvmAbi.MSR_ENTRY_SIZE);
+        }
+        return entries;
     }
 
     private static byte[] bytes(ByteBuffer from, int offset, int length) {
@@ -436,46 +474,56 @@ final class RawState implements AutoCloseable {
                 platform.isEmpty() ? Optional.empty() : StateParts.find(platform.get(), StateParts.MSRS, -1, operation);
         boolean byOffset =
                 shape.tscOffset() && platform.isPresent() && platform.get().has(StateParts.TSC_OFFSET);
-        int count = 0;
+        int entries = portable.size() + others.map(bytes -> bytes.length).orElse(0) / KvmAbi.MSR_ENTRY_SIZE;
+        if (entries > shape.msrs().calls() * MsrList.MOST) {
+            throw KvmErrors.refused(
+                    operation,
+                    null,
+                    "the state has " + entries + " model-specific registers, and this KVM "
+                            + shape.msrs().size(),
+                    "leave out those that it does not know");
+        }
+        msrsToSet = 0;
         for (Map.Entry<Integer, Long> msr : portable.entrySet()) {
-            boolean skipped = msr.getKey() == MsrList.TSC ? byOffset : before.hasMsr(msr.getKey(), msr.getValue());
-            if (!skipped) {
-                putMsr(count++, msr.getKey(), msr.getValue(), operation);
+            if (msr.getKey() != MsrList.TSC || !byOffset) {
+                putMsr(msr.getKey(), msr.getValue(), before);
             }
         }
         if (others.isPresent()) {
-            ByteBuffer entries = ByteBuffer.wrap(others.get()).order(ByteOrder.LITTLE_ENDIAN);
-            for (int at = 0; at < entries.capacity(); at += KvmAbi.MSR_ENTRY_SIZE) {
-                int number = entries.getInt(at + KvmAbi.MSR_INDEX);
-                long value = entries.getLong(at + KvmAbi.MSR_DATA);
-                if (!before.hasMsr(number, value)) {
-                    putMsr(count++, number, value, operation);
-                }
+            ByteBuffer each = ByteBuffer.wrap(others.get()).order(ByteOrder.LITTLE_ENDIAN);
+            for (int at = 0; at < each.capacity(); at += KvmAbi.MSR_ENTRY_SIZE) {
+                putMsr(each.getInt(at + KvmAbi.MSR_INDEX), each.getLong(at + KvmAbi.MSR_DATA), before);
             }
         }
-        msrsBytes.putInt(KvmAbi.MSRS_COUNT, count);
-        if (count > 0) {
+        if (msrsToSet > 0) {
             parts |= MSRS;
         }
     }
 
-    private void putMsr(int entry, int number, long value, String operation) throws BackendException {
-        if (entry == MsrList.MOST) {
-            throw KvmErrors.refused(
-                    operation,
-                    null,
-                    "KVM sets at most " + MsrList.MOST + " model-specific registers at once",
-                    "leave out those that it does not know");
+    private void putMsr(int number, long value, RawState before) {
+        if (number == MsrList.TSC_DEADLINE) {
+            // The same value again, once the time-stamp counter differs, is another moment.
+            if (value != 0 || !before.hasMsr(number, value)) {
+                putDeadline(value);
+            }
+        } else if (number == MsrList.TSC || !before.hasMsr(number, value)) {
+            int at = MsrList.entry(msrsToSet++);
+            msrsBytes.putInt(at + KvmAbi.MSR_INDEX, number);
+            msrsBytes.putLong(at + KvmAbi.MSR_DATA, value);
         }
-        msrsBytes.putInt(MsrList.entry(entry) + KvmAbi.MSR_INDEX, number);
-        msrsBytes.putLong(MsrList.entry(entry) + KvmAbi.MSR_DATA, value);
+    }
+
+    private void putDeadline(long value) {
+        deadlineBytes.putInt(KvmAbi.MSRS_COUNT, 1);
+        deadlineBytes.putInt(MsrList.entry(0) + KvmAbi.MSR_INDEX, MsrList.TSC_DEADLINE);
+        deadlineBytes.putLong(MsrList.entry(0) + KvmAbi.MSR_DATA, value);
+        parts |= TSC_DEADLINE;
     }
 
     /** Whether the register was read, and had that value. */
     private boolean hasMsr(int number, long value) {
-        int count = msrsBytes.getInt(KvmAbi.MSRS_COUNT);
-        for (int i = 0; i < count; i++) {
-            lastFound = (lastFound + 1) % count; // mostly they are asked for in order
+        for (int i = 0; i < msrsRead; i++) {
+            lastFound = (lastFound + 1) % msrsRead; // mostly they are asked for in order
             if (msrsBytes.getInt(MsrList.entry(lastFound) + KvmAbi.MSR_INDEX) == number) {
                 return msrsBytes.getLong(MsrList.entry(lastFound) + KvmAbi.MSR_DATA) == value;
             }

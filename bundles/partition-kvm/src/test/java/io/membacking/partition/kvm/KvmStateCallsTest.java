@@ -1,0 +1,223 @@
+package io.membacking.partition.kvm;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
+import io.membacking.error.BackendException;
+import io.membacking.partition.Partition;
+import io.membacking.partition.PartitionRequest;
+import io.membacking.partition.PlatformState;
+import io.membacking.partition.Processor;
+import io.membacking.partition.ProcessorState;
+import io.membacking.partition.ProcessorState.PendingEvents;
+import io.membacking.partition.ProcessorState.PendingException;
+import io.membacking.partition.ProcessorState.Shadow;
+import io.membacking.partition.contract.BackendRequirement;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+
+/** The calls by which states are read and set, where what comes of them cannot be seen on every KVM. */
+class KvmStateCallsTest {
+    private static final PartitionRequest REQUEST = new PartitionRequest("calls", true, 1);
+    private static final String OFFSET = "offset";
+
+    /** Numbers of registers that no processor has. */
+    private static final int INVENTED = 0x12340000;
+
+    /** What was set: {@link #OFFSET}, and the numbers of model-specific registers of one call. */
+    private final List<String> set = new ArrayList<>();
+
+    @BeforeEach
+    void require(TestInfo test) {
+        try (KvmBackend backend = new KvmBackend()) {
+            BackendRequirement.require(backend, test);
+        }
+    }
+
+    /** Records, and has the attribute of the TSC's offset whether KVM has it or not. */
+    private class RecordingSyscalls extends FailingSyscalls {
+        RecordingSyscalls() {
+            super((call, request) -> 0);
+        }
+
+        @Override
+        public int ioctl(int fd, long request, Pointer argument) {
+            if (request == KvmAbi.KVM_SET_MSRS) {
+                List<String> numbers = new ArrayList<>();
+                for (int i = 0; i < argument.getInt(KvmAbi.MSRS_COUNT); i++) {
+                    numbers.add(Integer.toHexString(argument.getInt(MsrList.entry(i) + KvmAbi.MSR_INDEX)));
+                }
+                set.add(String.join(" ", numbers));
+            } else if (request == KvmAbi.KVM_SET_DEVICE_ATTR) {
+                set.add(OFFSET);
+            }
+            boolean attribute = request == KvmAbi.KVM_HAS_DEVICE_ATTR
+                    || request == KvmAbi.KVM_GET_DEVICE_ATTR
+                    || request == KvmAbi.KVM_SET_DEVICE_ATTR;
+            return attribute ? 0 : super.ioctl(fd, request, argument);
+        }
+    }
+
+    private static ProcessorState withMsr(ProcessorState state, int number, long value) {
+        PlatformState platform = state.platform().orElseThrow();
+        byte[] entries = platform.part(StateParts.MSRS);
+        ByteBuffer bytes = ByteBuffer.wrap(entries).order(ByteOrder.LITTLE_ENDIAN);
+        boolean found = false;
+        for (int at = 0; at < entries.length; at += KvmAbi.MSR_ENTRY_SIZE) {
+            if (bytes.getInt(at + KvmAbi.MSR_INDEX) == number) {
+                bytes.putLong(at + KvmAbi.MSR_DATA, value);
+                found = true;
+            }
+        }
+        assertTrue(found, () -> "no register 0x" + Integer.toHexString(number));
+        SortedMap<String, byte[]> parts = new TreeMap<>();
+        platform.names().forEach(each -> parts.put(each, platform.part(each)));
+        parts.put(StateParts.MSRS, entries);
+        return with(state, state.events(), Optional.of(new PlatformState(platform.format(), parts)));
+    }
+
+    private static ProcessorState with(
+            ProcessorState state, Optional<PendingEvents> events, Optional<PlatformState> platform) {
+        return new ProcessorState(
+                state.general(),
+                state.system(),
+                state.msrs(),
+                state.vectors(),
+                state.debug(),
+                events,
+                state.activity(),
+                platform);
+    }
+
+    /** A state with an event that does not exist, which KVM sees last. */
+    private static ProcessorState refused(ProcessorState state) {
+        PendingEvents impossible = new PendingEvents(
+                Optional.of(new PendingException(2, Optional.empty(), true, Optional.empty())),
+                Optional.empty(),
+                Shadow.NONE,
+                false,
+                0,
+                false);
+        return with(state, Optional.of(impossible), state.platform());
+    }
+
+    /** KVM reckons by the offset of that moment when the timer is to expire. */
+    @Test
+    void theDeadlineOfTheTimerIsSetAfterTheTscsOffsetAndAlone() throws Exception {
+        try (KvmBackend backend = new KvmBackend(new RecordingSyscalls());
+                Partition partition = backend.createPartition(REQUEST)) {
+            Processor processor = partition.createProcessor(0);
+            ProcessorState state = withMsr(withMsr(processor.state(), 0x6e0, 0x1234567890L), 0x3b, 5);
+            set.clear();
+            processor.setState(state);
+            assertEquals(List.of("3b", OFFSET, "6e0"), set);
+            set.clear();
+            assertThrows(BackendException.class, () -> processor.setState(refused(withMsr(state, 0x3b, 6))));
+            assertEquals(List.of("3b", OFFSET, "6e0"), set.subList(0, 3));
+            List<String> undone = set.subList(3, 6);
+            assertTrue(undone.get(0).contains("3b") && !undone.get(0).contains("6e0"), undone::toString);
+            assertEquals(List.of(OFFSET, "6e0"), undone.subList(1, 3));
+            assertEquals(6, set.size());
+        }
+    }
+
+    /** Has 300 registers more, of which every seventh cannot be read and every eleventh not set. */
+    private static final class ManyMsrsSyscalls extends FailingSyscalls {
+        private final Map<Integer, Long> values = new HashMap<>();
+
+        ManyMsrsSyscalls() {
+            super((call, request) -> 0);
+        }
+
+        @Override
+        public int ioctl(int fd, long request, Pointer argument) {
+            if (request == KvmAbi.KVM_GET_MSR_INDEX_LIST) {
+                return list(fd, argument);
+            }
+            if (request != KvmAbi.KVM_GET_MSRS && request != KvmAbi.KVM_SET_MSRS) {
+                return super.ioctl(fd, request, argument);
+            }
+            int count = argument.getInt(KvmAbi.MSRS_COUNT);
+            if (count > MsrList.MOST) {
+                return -Errno.E2BIG;
+            }
+            for (int i = 0; i < count; i++) {
+                if (!one(fd, request, argument, MsrList.entry(i))) {
+                    return i;
+                }
+            }
+            return count;
+        }
+
+        private int list(int fd, Pointer list) {
+            int room = list.getInt(KvmAbi.MSR_LIST_COUNT);
+            int result = super.ioctl(fd, KvmAbi.KVM_GET_MSR_INDEX_LIST, list);
+            int count = list.getInt(KvmAbi.MSR_LIST_COUNT);
+            if (result < 0 || room < count + 300) {
+                return -Errno.E2BIG;
+            }
+            for (int i = 0; i < 300; i++) {
+                list.setInt(KvmAbi.MSR_LIST_HEADER_SIZE + (count + i) * (long) Integer.BYTES, INVENTED + i);
+            }
+            list.setInt(KvmAbi.MSR_LIST_COUNT, count + 300);
+            return result;
+        }
+
+        private boolean one(int fd, long request, Pointer entries, int at) {
+            int number = entries.getInt(at + KvmAbi.MSR_INDEX);
+            long value = entries.getLong(at + KvmAbi.MSR_DATA);
+            int invented = number - INVENTED;
+            if (invented >= 0 && invented < 300) {
+                if (request == KvmAbi.KVM_GET_MSRS) {
+                    entries.setLong(at + KvmAbi.MSR_DATA, values.getOrDefault(number, 3L * number));
+                    return invented % 7 != 0;
+                }
+                values.put(number, value);
+                return invented % 11 != 0;
+            }
+            try (Memory single = new Memory(MsrList.entry(1))) {
+                single.clear();
+                single.setInt(KvmAbi.MSRS_COUNT, 1);
+                single.setInt(MsrList.entry(0) + KvmAbi.MSR_INDEX, number);
+                single.setLong(MsrList.entry(0) + KvmAbi.MSR_DATA, value);
+                int done = super.ioctl(fd, request, single);
+                entries.setLong(at + KvmAbi.MSR_DATA, single.getLong(MsrList.entry(0) + KvmAbi.MSR_DATA));
+                return done == 1;
+            }
+        }
+    }
+
+    @Test
+    void moreModelSpecificRegistersThanOneCallTakesAreAllReadAndSet() throws Exception {
+        try (KvmBackend backend = new KvmBackend(new ManyMsrsSyscalls());
+                Partition partition = backend.createPartition(REQUEST)) {
+            Processor processor = partition.createProcessor(0);
+            ProcessorState state = processor.state();
+            byte[] msrs = state.platform().orElseThrow().part(StateParts.MSRS);
+            int count = msrs.length / KvmAbi.MSR_ENTRY_SIZE;
+            assertTrue(count > MsrList.MOST, () -> "only " + count);
+            for (int i = 0; i < 300; i++) {
+                if (i % 7 != 0 && i % 11 != 0) {
+                    state = withMsr(state, INVENTED + i, 1000L + i);
+                }
+            }
+            processor.setState(state);
+            byte[] back = processor.state().platform().orElseThrow().part(StateParts.MSRS);
+            assertArrayEquals(state.platform().orElseThrow().part(StateParts.MSRS), back);
+        }
+    }
+}
