@@ -20,12 +20,30 @@ record CpuidTable(List<Leaf> leaves) {
     private static final int LEAF_TOPOLOGY = 0xb;
     private static final int LEAF_XSAVE = 0xd;
     private static final int LEAF_TOPOLOGY_V2 = 0x1f;
+    private static final int LEAF_KVM_FEATURES = 0x40000001;
+    private static final int LEAF_EXTENDED_FEATURES = 0x80000001;
     private static final int LEAF_ADDRESS_SIZES = 0x80000008;
     private static final int LEAF_AMD_TOPOLOGY = 0x8000001e;
 
+    private static final int EBX_LOGICAL_PROCESSORS = 0x00ff0000;
+    private static final int ECX_VMX = 1 << 5;
     private static final int ECX_X2APIC = 1 << 21;
     private static final int ECX_TSC_DEADLINE = 1 << 24;
     private static final int ECX_HYPERVISOR = 1 << 31;
+
+    /** In the leaf of features, and on AMD in that of extended ones too. */
+    private static final int EDX_APIC = 1 << 9;
+
+    private static final int EXTENDED_ECX_SVM = 1 << 2;
+    private static final int EXTENDED_ECX_EXTAPIC = 1 << 3;
+
+    /**
+     * What a guest and KVM do by way of a local APIC: page faults told later (4, 10, 14), the end of an interrupt by memory (6),
+     * waking one that waits for a lock (7), interrupts to many (11), and yielding to the receiver of one (13).
+     *
+     * @see <a href="https://docs.kernel.org/virt/kvm/x86/cpuid.html">KVM CPUID bits</a>
+     */
+    private static final int KVM_FEATURES_OF_APIC = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 13 | 1 << 14;
 
     /** The least that a processor with long mode has, where the leaf is missing. */
     private static final int LEAST_PHYSICAL_ADDRESS_WIDTH = 36;
@@ -133,26 +151,48 @@ record CpuidTable(List<Leaf> leaves) {
     }
 
     /**
-     * What a partition's processors can be, of what KVM reports: of the APIC's features only those that are there. KVM reports what
-     * it could do with its own APIC, whether the partition has one or not.
+     * What a partition's processors can be, of what KVM reports: of the APIC's features only those that are there, and no hypervisor
+     * of their own. KVM reports what it could do with its own APIC, whether the partition has one or not; and nested
+     * virtualization, where that is on, has state that does not move.
      *
      * @param tscDeadline whether KVM's APIC has that timer mode; it is not in what KVM reports
      */
-    CpuidTable forPartition(boolean interruptControllers, boolean tscDeadline) {
+    CpuidTable forPartition(boolean interruptControllers, boolean tscDeadline, int maxProcessors) {
         List<Leaf> own = new ArrayList<>(leaves.size());
         for (Leaf leaf : leaves) {
-            if (leaf.function() == LEAF_FEATURES) {
-                int ecx = leaf.ecx() | ECX_HYPERVISOR;
-                if (!interruptControllers) {
-                    ecx &= ~(ECX_X2APIC | ECX_TSC_DEADLINE);
-                } else if (tscDeadline) {
-                    ecx |= ECX_TSC_DEADLINE;
-                }
-                own.add(leaf.with(leaf.eax(), leaf.ebx(), ecx, leaf.edx()));
-            } else {
-                own.add(leaf);
-            }
+            own.add(
+                    switch (leaf.function()) {
+                        case LEAF_FEATURES -> features(leaf, interruptControllers, tscDeadline, maxProcessors);
+                        case LEAF_EXTENDED_FEATURES -> {
+                            int ecx = leaf.ecx() & ~EXTENDED_ECX_SVM;
+                            yield interruptControllers
+                                    ? leaf.with(leaf.eax(), leaf.ebx(), ecx, leaf.edx())
+                                    : leaf.with(
+                                            leaf.eax(),
+                                            leaf.ebx(),
+                                            ecx & ~EXTENDED_ECX_EXTAPIC,
+                                            leaf.edx() & ~EDX_APIC);
+                        }
+                        case LEAF_KVM_FEATURES ->
+                            interruptControllers
+                                    ? leaf
+                                    : leaf.with(leaf.eax() & ~KVM_FEATURES_OF_APIC, leaf.ebx(), leaf.ecx(), leaf.edx());
+                        default -> leaf;
+                    });
         }
         return new CpuidTable(own);
+    }
+
+    private static Leaf features(Leaf leaf, boolean interruptControllers, boolean tscDeadline, int maxProcessors) {
+        int ebx = (leaf.ebx() & ~EBX_LOGICAL_PROCESSORS) | Math.min(maxProcessors, 0xff) << 16;
+        int ecx = (leaf.ecx() | ECX_HYPERVISOR) & ~ECX_VMX;
+        int edx = leaf.edx();
+        if (!interruptControllers) {
+            ecx &= ~(ECX_X2APIC | ECX_TSC_DEADLINE);
+            edx &= ~EDX_APIC;
+        } else if (tscDeadline) {
+            ecx |= ECX_TSC_DEADLINE;
+        }
+        return leaf.with(leaf.eax(), ebx, ecx, edx);
     }
 }

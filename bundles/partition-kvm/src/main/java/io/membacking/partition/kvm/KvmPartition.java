@@ -200,7 +200,8 @@ final class KvmPartition implements Partition {
     private static CpuidTable model(
             CpuidTable supported, KvmFeatures features, PartitionRequest request, String operation)
             throws BackendException {
-        CpuidTable host = supported.forPartition(request.interruptControllers(), features.tscDeadline());
+        CpuidTable host =
+                supported.forPartition(request.interruptControllers(), features.tscDeadline(), request.maxProcessors());
         if (request.model().isEmpty()) {
             return host;
         }

@@ -13,7 +13,7 @@
  * done once then, so that classes are loaded; what a refused state is undone with is known beforehand.
  *
  * <p>Known limits: KVM may show a guest more features of the host than the model asked for has, where the host's processors cannot
- * trap CPUID; the log of dirty pages ends with its mapping; the in-kernel timer begins its period anew where it arrives.
+ * trap CPUID; a guest cannot have a hypervisor of its own, since that one's state would not move; the log of dirty pages ends with its mapping; the in-kernel timer begins its period anew where it arrives.
  */
 @NullMarked
 @Requirement(namespace = "osgi.native", filter = "(osgi.native.osname~=linux)")
