@@ -303,13 +303,20 @@ final class KvmProcessor implements Processor {
      *
      * <p>A state that does not say whether the processor is halted leaves it halted, should it be: it wakes when the next interrupt
      * comes, and goes on at the instruction that was set.
+     *
+     * <p>In the middle of an instruction, a state that this backend refuses leaves it there, and its exit to be answered. One that
+     * only the kernel refuses leaves the processor behind it, finished with what its exit had been answered until then: the kernel
+     * would finish it over the new registers.
      */
     @Override
     public void setState(ProcessorState state) throws BackendException {
         Registers.check(state.system());
         claim(false);
         try {
-            abandonExit(toSet);
+            if (unfinished) {
+                after.fill(state, before, toSet); // for its checks alone; what before has is of an earlier moment
+                abandonExit(toSet);
+            }
             if (known) {
                 before.readLapic(calls, fd, toSet);
             } else {

@@ -552,6 +552,22 @@ class KvmMovingTest extends BackendFixture {
     }
 
     @Test
+    void aStateRefusedInTheMiddleOfAnInstructionLeavesItsExitToBeAnswered() throws Exception {
+        ram.write(0x8000, code("e410e677")); // in al, 0x10; out 0x77, al
+        Processor processor = partitionWithRam().createProcessor(0);
+        start(processor, GuestProgram.Mode.REAL, registers().done());
+        ProcessorState state = processor.state();
+        ProcessorState halted = with(state, state.events(), Optional.of(Activity.HALTED), state.platform());
+        Exit.PortIo input = runTo(processor, Exit.PortIo.class);
+        assertEquals(0x10, input.port());
+        assertThrows(BackendException.class, () -> processor.setState(halted));
+        input.setValue(0, 0x5a);
+        Exit.PortIo output = runTo(processor, Exit.PortIo.class);
+        assertEquals(0x77, output.port());
+        assertEquals(0x5a, output.value(0));
+    }
+
+    @Test
     void whatIsStillToHappenComesBackToo() throws Exception {
         Processor processor = partitionWithRam().createProcessor(0);
         start(processor, GuestProgram.Mode.LONG, registers().done());
