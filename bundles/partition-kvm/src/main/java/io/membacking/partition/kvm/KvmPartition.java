@@ -73,8 +73,11 @@ final class KvmPartition implements Partition {
 
     private final Memory region = new Memory(KvmAbi.MEMORY_REGION_SIZE);
 
-    /** By index; those made for KVM's sake but not asked for yet are in {@code prepared} too. Guards itself and prepared. */
+    /** By index; those made for KVM's sake but not asked for yet are in {@code prepared} too. Guards itself, begun and prepared. */
     private final Map<Integer, KvmProcessor> processors = new TreeMap<>();
+
+    /** Descriptors by index of processors that KVM has made and this has not: KVM never makes one again. */
+    private final Map<Integer, Integer> begun = new TreeMap<>();
 
     private @Nullable KvmProcessor prepared;
     private @Nullable StateShape shape;
@@ -578,52 +581,47 @@ final class KvmPartition implements Partition {
                     "processors are x86-64, and this host is " + System.getProperty("os.arch", "?"),
                     "use an x86-64 host");
         }
-        int fd = calls.ioctl(vm, KvmAbi.KVM_CREATE_VCPU, index);
-        if (fd < 0) {
-            throw KvmErrors.failed(operation, null, "KVM refuses another processor", fd);
+        Integer fd = begun.get(index);
+        if (fd == null) {
+            fd = calls.ioctl(vm, KvmAbi.KVM_CREATE_VCPU, index);
+            if (fd < 0) {
+                throw KvmErrors.failed(operation, null, "KVM refuses another processor", fd);
+            }
+            begun.put(index, fd);
         }
-        long address = 0;
-        boolean made = false;
-        try {
-            try (Memory own = model.forProcessor(index).toMemory()) {
-                int result = calls.ioctl(fd, KvmAbi.KVM_SET_CPUID2, own);
-                if (result < 0) {
-                    throw KvmErrors.failed(operation, null, "KVM refuses its CPUID", result);
-                }
-            }
-            address = calls.map(fd, runAreaSize);
-            if (address < 0) {
-                throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
-            }
-            StateShape known = shape;
-            if (known == null) {
-                known = StateShape.find(
-                        calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
-                shape = known;
-            }
-            KvmProcessor processor =
-                    new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
-            made = true; // from here on it is the processor that gives them back
-            prepare(processor, operation);
-            return processor;
-        } finally {
-            if (!made) {
-                if (address > 0) {
-                    calls.unmap(address, runAreaSize);
-                }
-                calls.close(fd);
-            }
-        }
+        KvmProcessor processor = newProcessor(index, fd, model, operation);
+        begun.remove(index);
+        return processor;
     }
 
-    private static void prepare(KvmProcessor processor, String operation) throws BackendException {
-        boolean prepared = false;
+    /** What can be done again, should it fail: the descriptor stays open then. */
+    private KvmProcessor newProcessor(int index, int fd, CpuidTable model, String operation) throws BackendException {
+        try (Memory own = model.forProcessor(index).toMemory()) {
+            int result = calls.ioctl(fd, KvmAbi.KVM_SET_CPUID2, own);
+            if (result < 0) {
+                throw KvmErrors.failed(operation, null, "KVM refuses its CPUID", result);
+            }
+        }
+        StateShape known = shape;
+        if (known == null) {
+            known = StateShape.find(
+                    calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
+            shape = known;
+        }
+        long address = calls.map(fd, runAreaSize);
+        if (address < 0) {
+            throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
+        }
+        KvmProcessor processor =
+                new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
+        boolean ready = false;
         try {
             processor.prepare(operation);
-            prepared = true;
+            ready = true;
+            return processor;
         } finally {
-            if (!prepared) {
-                processor.close();
+            if (!ready) {
+                processor.discard();
             }
         }
     }
@@ -736,6 +734,8 @@ final class KvmPartition implements Partition {
                 processors.values().forEach(KvmProcessor::close);
                 processors.clear();
                 prepared = null;
+                begun.values().forEach(calls::close);
+                begun.clear();
             }
             calls.close(vm); // the last descriptor: the kernel deletes the slots
             synchronized (slots) {

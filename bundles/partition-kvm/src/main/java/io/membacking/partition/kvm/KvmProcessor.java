@@ -268,16 +268,24 @@ final class KvmProcessor implements Processor {
                 }
             }
             if (!closed) {
-                closed = true;
-                lastThread = null;
-                before.close();
-                after.close();
-                calls.unmap(area.address(), areaSize);
+                discard();
                 calls.close(fd);
             }
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Ends one that was never given to anybody, or is closing, but leaves its descriptor open. */
+    void discard() {
+        synchronized (lock) {
+            closing = true;
+            closed = true;
+            lastThread = null;
+            before.close();
+            after.close();
+            calls.unmap(area.address(), areaSize);
         }
     }
 

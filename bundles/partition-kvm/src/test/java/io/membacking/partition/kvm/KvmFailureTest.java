@@ -191,6 +191,58 @@ class KvmFailureTest {
         assertTrue(failures > 20, "only " + failures + " calls were failed");
     }
 
+    /** KVM keeps what it has made of a processor until the partition ends, and makes none with the same index again. */
+    @Test
+    void aProcessorThatCouldNotBeFinishedIsFinishedAtTheNextTry(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        int tries = 0;
+        boolean failed = true;
+        while (failed) {
+            try (Partition partition = backend.createPartition(REQUEST)) {
+                partition.map(ram.at(0));
+                calls.failed.clear();
+                counted = 0;
+                failAt = tries++;
+                Processor processor;
+                try {
+                    processor = partition.createProcessor(1); // not all failures matter
+                } catch (BackendException e) {
+                    assertFalse(calls.failed.isEmpty(), () -> "it failed by itself: " + e);
+                    failNothing();
+                    processor = partition.createProcessor(1);
+                }
+                failed = !calls.failed.isEmpty();
+                failNothing();
+                processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+                ram.write(0, new byte[] {(byte) 0xe6, 0x77}); // out 0x77, al
+                assertInstanceOf(Exit.PortIo.class, processor.run(), calls.failed.toString());
+            }
+            assertEquals(Set.of(), calls.open);
+        }
+        assertTrue(tries > 20, "only " + tries + " calls were failed");
+    }
+
+    @Test
+    void aPrefetchThatCannotMakeProcessor0LeavesItToBeMade(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        boolean[] failing = {true};
+        FailingSyscalls own = new PrefetchingSyscalls() {
+            @Override
+            public long map(int fd, long length) {
+                return failing[0] ? -Errno.ENOMEM : super.map(fd, length);
+            }
+        };
+        try (KvmBackend kvm = new KvmBackend(own);
+                Partition partition = kvm.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            partition.map(ram.at(0));
+            MemoryRange range = MemoryRange.ofLength(0x1000, 0x2000);
+            assertThrows(BackendException.class, () -> partition.prefetch(range));
+            failing[0] = false;
+            partition.prefetch(range);
+            assertEquals(0, partition.createProcessor(0).index());
+        }
+    }
+
     @Test
     void prefetchGoesThroughAProcessorThatIsFreeAndMakesOneIfThereIsNone(TestInfo test) throws Exception {
         BackendRequirement.require(backend, test);
@@ -318,8 +370,8 @@ class KvmFailureTest {
     private int prefetchErrno;
 
     /** Has the call that this KVM may lack, and does it two pages at a time. */
-    private final class PrefetchingSyscalls extends FailingSyscalls {
-        private PrefetchingSyscalls() {
+    private class PrefetchingSyscalls extends FailingSyscalls {
+        PrefetchingSyscalls() {
             super((call, request) -> 0);
         }
 
