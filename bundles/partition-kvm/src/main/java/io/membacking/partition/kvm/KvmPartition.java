@@ -42,6 +42,12 @@ final class KvmPartition implements Partition {
     /** Pages in a slot, less than 2 to the power of 31: {@code KVM_MEM_MAX_NR_PAGES}. */
     private static final long MOST_PAGES = (1L << 31) - 1;
 
+    /**
+     * Bytes that one call prefetches: nobody gets the processor in between. Memory that the host must clear first comes at some
+     * 100 MiB a second on slow hosts.
+     */
+    private static final long PREFETCH_PIECE = 16L << 20;
+
     /** Pages of the platform's own, by name. */
     private record Reserved(MemoryRange range, String name) {}
 
@@ -470,26 +476,44 @@ final class KvmPartition implements Partition {
 
     /**
      * KVM populates its tables through a processor: one that is out of the guest, and if there is none yet, the first is made for
-     * it.
+     * it. It does so in pieces: who wants the processor, or closes it or the partition, waits for one of them. The range of an error
+     * is what is left to do.
      */
     @Override
     public void prefetch(MemoryRange range) throws BackendException {
         String operation = "prefetch in " + this;
+        checkPrefetch(range, operation);
+        try (Memory request = new Memory(KvmAbi.PRE_FAULT_MEMORY_SIZE)) {
+            request.clear();
+            for (long done = 0; done < range.length(); done += PREFETCH_PIECE) {
+                request.setLong(KvmAbi.PRE_FAULT_GPA, range.start() + done);
+                request.setLong(KvmAbi.PRE_FAULT_BYTES, Math.min(range.length() - done, PREFETCH_PIECE));
+                prefetch(request, new MemoryRange(range.start() + done, range.end()), operation);
+            }
+        }
+    }
+
+    private void checkPrefetch(MemoryRange range, String operation) throws BackendException {
+        checkOpen();
+        if (!capabilities.prefetch()) {
+            throw KvmErrors.refused(
+                    operation,
+                    range,
+                    "KVM cannot populate its tables here",
+                    "use Linux 6.11 or later with two-dimensional paging, or do without");
+        }
+        synchronized (slots) {
+            if (!slots.covers(range)) {
+                throw KvmErrors.refused(operation, range, "not all of it is mapped", "map it first");
+            }
+        }
+    }
+
+    /** @param rest what is left of the range, from what is requested now on */
+    private void prefetch(Memory request, MemoryRange rest, String operation) throws BackendException {
         life.readLock().lock();
         try {
             checkOpen();
-            if (!capabilities.prefetch()) {
-                throw KvmErrors.refused(
-                        operation,
-                        range,
-                        "KVM cannot populate its tables here",
-                        "use Linux 6.11 or later with two-dimensional paging, or do without");
-            }
-            synchronized (slots) {
-                if (!slots.covers(range)) {
-                    throw KvmErrors.refused(operation, range, "not all of it is mapped", "map it first");
-                }
-            }
             List<KvmProcessor> candidates;
             synchronized (processors) {
                 if (processors.isEmpty()) {
@@ -498,22 +522,25 @@ final class KvmPartition implements Partition {
                 }
                 candidates = List.copyOf(processors.values());
             }
-            try (Memory request = new Memory(KvmAbi.PRE_FAULT_MEMORY_SIZE)) {
-                request.clear();
-                request.setLong(KvmAbi.PRE_FAULT_GPA, range.start());
-                request.setLong(KvmAbi.PRE_FAULT_BYTES, range.length());
-                for (KvmProcessor processor : candidates) {
-                    int result = processor.prefetch(request);
-                    if (result == 0) {
-                        return;
-                    }
-                    if (result < 0) {
-                        throw KvmErrors.failed(operation, range, "KVM could not populate its tables", result);
-                    }
+            boolean inside = false;
+            for (KvmProcessor processor : candidates) {
+                int result = processor.prefetch(request);
+                if (result == 0) {
+                    return;
                 }
+                if (result < 0) {
+                    throw KvmErrors.failed(operation, rest, "KVM could not populate its tables", result);
+                }
+                inside |= result == KvmProcessor.INSIDE;
             }
-            throw KvmErrors.refused(
-                    operation, range, "every processor is inside the guest", "prefetch while one is held or stopped");
+            throw inside
+                    ? KvmErrors.refused(
+                            operation,
+                            rest,
+                            "every processor is inside the guest",
+                            "prefetch while one is held or stopped")
+                    : KvmErrors.refused(
+                            operation, rest, "its processors are closed", "prefetch while there is one, or do without");
         } finally {
             life.readLock().unlock();
         }
@@ -604,16 +631,14 @@ final class KvmPartition implements Partition {
         }
         StateShape known = shape;
         if (known == null) {
-            known = StateShape.find(
-                    calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
+            known = StateShape.find(calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
             shape = known;
         }
         long address = calls.map(fd, runAreaSize);
         if (address < 0) {
             throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
         }
-        KvmProcessor processor =
-                new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
+        KvmProcessor processor = new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
         boolean ready = false;
         try {
             processor.prepare(operation);

@@ -30,6 +30,10 @@ final class KvmProcessor implements Processor {
     /** Milliseconds. The kick is reliable; should a foreign handler ever eat the signal, closing must not wait for ever. */
     private static final long KICK_AGAIN = 100;
 
+    // Why nothing was prefetched.
+    static final int INSIDE = 1;
+    static final int CLOSED = 2;
+
     private static final Exit HALT = new Exit.Halt();
     private static final Exit CANCELLED = new Exit.Cancelled();
     private static final @Nullable MethodHandle IS_VIRTUAL = isVirtual();
@@ -57,6 +61,9 @@ final class KvmProcessor implements Processor {
     private final Object lock = new Object();
     private boolean busy;
     private boolean prefetching;
+    /** Threads that wait for a prefetch to let go of it: they come before the next. */
+    private int claimants;
+
     private long runner;
     private boolean cancelled;
     private boolean closing;
@@ -370,14 +377,29 @@ final class KvmProcessor implements Processor {
     }
 
     /**
-     * Populates the partition's tables through this processor, if nobody has it.
+     * Populates the partition's tables through this processor, unless it is inside the guest: the kernel would wait until it leaves.
+     * Whoever else has it, or waits for it, is waited for.
      *
-     * @return the ioctl's result, or 1 if the processor is busy: the kernel would wait until it leaves the guest
+     * @return the ioctl's result, or {@link #INSIDE} or {@link #CLOSED}
      */
     int prefetch(Memory request) {
         synchronized (lock) {
-            if (busy || closing) {
-                return 1;
+            boolean interrupted = false;
+            while (!closing && (claimants > 0 || (busy && runner == 0))) {
+                try {
+                    lock.wait();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+            if (closing) {
+                return CLOSED;
+            }
+            if (busy) {
+                return INSIDE;
             }
             busy = true;
             prefetching = true;
@@ -417,7 +439,11 @@ final class KvmProcessor implements Processor {
 
     /** A commit that populates tables through this processor is no user of it, and soon over. Holds the lock. */
     private void awaitPrefetch() {
+        if (!prefetching) {
+            return;
+        }
         boolean interrupted = false;
+        claimants++;
         while (prefetching) {
             try {
                 lock.wait();
@@ -425,6 +451,8 @@ final class KvmProcessor implements Processor {
                 interrupted = true;
             }
         }
+        claimants--;
+        lock.notifyAll();
         if (interrupted) {
             Thread.currentThread().interrupt();
         }

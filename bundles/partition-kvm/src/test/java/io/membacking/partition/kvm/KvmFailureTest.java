@@ -368,8 +368,93 @@ class KvmFailureTest {
     private final List<Long> prefetched = new ArrayList<>();
     private Runnable onPrefetch = () -> {};
     private int prefetchErrno;
+    private long prefetchStep = 0x2000;
+    private static final long MIB = 1L << 20;
 
-    /** Has the call that this KVM may lack, and does it two pages at a time. */
+    private static void awaitWaiting(Thread thread) {
+        while (thread.getState() != Thread.State.WAITING && thread.isAlive()) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
+    void closingAPartitionWaitsForAPieceOfAPrefetchAndNotForAll(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        prefetchStep = Long.MAX_VALUE;
+        try (TestRam large = new TestRam(40 * MIB);
+                KvmBackend own = new KvmBackend(new PrefetchingSyscalls());
+                Partition partition = own.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            partition.map(large.at(0));
+            Thread closer = new Thread(partition::close, "closer");
+            onPrefetch = () -> {
+                closer.start();
+                awaitWaiting(closer);
+            };
+            IllegalStateException closed = assertThrows(
+                    IllegalStateException.class, () -> partition.prefetch(MemoryRange.ofLength(0, 40 * MIB)));
+            assertTrue(closed.getMessage().contains("closed"), closed::getMessage);
+            closer.join();
+            assertEquals(List.of(0L), prefetched);
+        }
+    }
+
+    @Test
+    void whoWantsAProcessorGetsItBetweenTwoPiecesOfAPrefetch(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        prefetchStep = Long.MAX_VALUE;
+        List<String> order = new ArrayList<>();
+        FailingSyscalls calls = new PrefetchingSyscalls() {
+            @Override
+            public int ioctl(int fd, long request, Pointer argument) {
+                if (request == KvmAbi.KVM_GET_REGS) {
+                    order.add("state");
+                } else if (request == KvmAbi.KVM_PRE_FAULT_MEMORY) {
+                    order.add("piece");
+                }
+                return super.ioctl(fd, request, argument);
+            }
+        };
+        try (TestRam large = new TestRam(40 * MIB);
+                KvmBackend own = new KvmBackend(calls);
+                Partition partition = own.createPartition(new PartitionRequest("prefetch", false, 1))) {
+            partition.map(large.at(0));
+            Processor processor = partition.createProcessor(0);
+            FutureTask<ProcessorState> state = new FutureTask<>(processor::state);
+            Thread user = new Thread(state, "user");
+            onPrefetch = () -> {
+                onPrefetch = () -> {};
+                user.start();
+                awaitWaiting(user);
+            };
+            order.clear();
+            partition.prefetch(MemoryRange.ofLength(0, 40 * MIB));
+            state.get();
+            assertEquals(List.of("piece", "state", "piece", "piece"), order);
+            assertEquals(List.of(0L, 16 * MIB, 32 * MIB), prefetched);
+            // The guest itself does not give it back.
+            large.write(0, new byte[] {(byte) 0xeb, (byte) 0xfe}); // jmp .
+            processor.setState(GuestStates.real(processor.state(), GeneralRegisters.at(0)));
+            FutureTask<Exit> run = new FutureTask<>(processor::run);
+            Thread spinner = new Thread(run, "spinner");
+            onPrefetch = () -> {
+                spinner.start();
+                awaitWaiting(spinner);
+            };
+            BackendException refused =
+                    assertThrows(BackendException.class, () -> partition.prefetch(MemoryRange.ofLength(0, 40 * MIB)));
+            assertTrue(refused.getMessage().contains("inside the guest"), refused::getMessage);
+            assertEquals(
+                    new MemoryRange(16 * MIB, 40 * MIB),
+                    refused.failure().range().orElseThrow());
+            processor.cancel();
+            assertInstanceOf(Exit.Cancelled.class, run.get());
+            processor.close();
+            refused = assertThrows(BackendException.class, () -> partition.prefetch(MemoryRange.ofLength(0, MIB)));
+            assertTrue(refused.getMessage().contains("closed"), refused::getMessage);
+        }
+    }
+
+    /** Has the call that this KVM may lack, and does it two pages at a time, or as many as is said. */
     private class PrefetchingSyscalls extends FailingSyscalls {
         PrefetchingSyscalls() {
             super((call, request) -> 0);
@@ -390,8 +475,10 @@ class KvmFailureTest {
             long gpa = argument.getLong(KvmAbi.PRE_FAULT_GPA);
             prefetched.add(gpa);
             onPrefetch.run();
-            argument.setLong(KvmAbi.PRE_FAULT_GPA, gpa + 0x2000);
-            argument.setLong(KvmAbi.PRE_FAULT_BYTES, argument.getLong(KvmAbi.PRE_FAULT_BYTES) - 0x2000);
+            long bytes = argument.getLong(KvmAbi.PRE_FAULT_BYTES);
+            long step = Math.min(prefetchStep, bytes);
+            argument.setLong(KvmAbi.PRE_FAULT_GPA, gpa + step);
+            argument.setLong(KvmAbi.PRE_FAULT_BYTES, bytes - step);
             return 0;
         }
     }
