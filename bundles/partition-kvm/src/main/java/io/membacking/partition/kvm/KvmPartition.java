@@ -356,6 +356,13 @@ final class KvmPartition implements Partition {
                     "KVM's memory slots have at most 0x" + Long.toHexString(MOST_PAGES) + " pages",
                     "map it in parts");
         }
+        if (mapping.remote().isPresent()) {
+            throw KvmErrors.refused(
+                    operation,
+                    range,
+                    "it is memory of another process, and KVM maps that of its own alone",
+                    "map the same backing in this process, or use a backend that has membacking.remote-process");
+        }
         long hva = mapping.hva();
         if (!MemoryRange.isAligned(hva) || hva <= 0 || hva + range.length() < 0) {
             throw KvmErrors.refused(

@@ -27,6 +27,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
@@ -224,6 +225,27 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
         }
         assertEquals(List.of(), partition.mappings());
         partition.map(ram.at(MemoryRange.ofLength(limit - 0x1000, 0x1000), 0, true));
+    }
+
+    /** Its host address means something else here. */
+    @Test
+    void memoryOfAnotherProcessIsRefusedByNameWhereThatIsNoCapability() throws Exception {
+        Assumptions.assumeFalse(backend().capabilities().remoteProcess());
+        Partition partition = partition();
+        PartitionMapping foreign = new PartitionMapping(
+                EXTRA,
+                ram.address(),
+                ram.memory(),
+                0,
+                true,
+                true,
+                Optional.of(new PartitionMapping.Remote(1, OptionalInt.empty(), 0)));
+        BackendException refused = assertThrows(BackendException.class, () -> partition.map(foreign));
+        assertEquals(EXTRA, refused.failure().range().orElseThrow());
+        assertTrue(refused.getMessage().contains("another process"), refused::getMessage);
+        assertFalse(refused.failure().remedy().isEmpty());
+        assertEquals(List.of(), partition.mappings());
+        partition.map(ram.at(EXTRA, 0, true));
     }
 
     @Test
