@@ -8,6 +8,7 @@ import io.membacking.partition.ProcessorState;
 import io.membacking.partition.ProcessorState.Activity;
 import io.membacking.partition.ProcessorState.DebugRegisters;
 import io.membacking.partition.ProcessorState.PendingEvents;
+import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.ProcessorState.VectorState;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -39,6 +40,13 @@ final class RawState implements AutoCloseable {
     private static final int XSAVE_SOFTWARE = 464;
 
     private static final int XSAVE_SOFTWARE_END = 512;
+
+    /** Where it lies in a local APIC's registers: Intel SDM, volume 3, table "Local APIC Register Address Map". */
+    private static final int TASK_PRIORITY = 0x80;
+
+    private static final long CR0_PG = 1L << 31;
+    private static final long CR4_PAE = 1 << 5;
+    private static final long EFER_LMA = 1 << 10;
 
     private static final int ALIGNMENT = 64;
     private static final int PDPTES_SIZE = 5 * Long.BYTES;
@@ -385,7 +393,7 @@ final class RawState implements AutoCloseable {
         }
         putMsrs(state.msrs(), platform, before, operation);
         if (platform.isPresent()) {
-            putPlatform(platform.get(), operation);
+            putPlatform(platform.get(), state.system(), operation);
         }
     }
 
@@ -531,7 +539,7 @@ final class RawState implements AutoCloseable {
         return false;
     }
 
-    private void putPlatform(PlatformState platform, String operation) throws BackendException {
+    private void putPlatform(PlatformState platform, SystemRegisters system, String operation) throws BackendException {
         Optional<byte[]> part = StateParts.find(platform, StateParts.LAPIC, KvmAbi.LAPIC_SIZE, operation);
         if (part.isPresent()) {
             if (!shape.kernelApic()) {
@@ -542,6 +550,9 @@ final class RawState implements AutoCloseable {
                         "make it with them, or set the portable state alone");
             }
             lapicBytes.put(0, part.get());
+            // CR8 is the upper half of the APIC's task priority, which is set after it and would overwrite it.
+            int priority = (int) (system.cr8() & 0xf) << 4 | (lapicBytes.get(TASK_PRIORITY) & 0xf);
+            lapicBytes.put(TASK_PRIORITY, (byte) priority);
             parts |= LAPIC;
         }
         part = StateParts.find(platform, StateParts.TSC_OFFSET, Long.BYTES, operation);
@@ -550,10 +561,18 @@ final class RawState implements AutoCloseable {
             parts |= TSC_OFFSET;
         }
         part = StateParts.find(platform, StateParts.PDPTES, PDPTES_SIZE, operation);
-        if (part.isPresent() && shape.sregs2() && Arrays.equals(part.get(), 0, Long.BYTES, cr3(), 0, Long.BYTES)) {
+        if (part.isPresent()
+                && shape.sregs2()
+                && hasPdptes(system)
+                && Arrays.equals(part.get(), 0, Long.BYTES, cr3(), 0, Long.BYTES)) {
             systemBytes.put(KvmAbi.SREGS2_PDPTRS, part.get(), Long.BYTES, 4 * Long.BYTES);
             systemBytes.putLong(KvmAbi.SREGS2_FLAGS, KvmAbi.KVM_SREGS2_FLAGS_PDPTRS_VALID);
         }
+    }
+
+    /** Whether it pages as PAE does. */
+    private static boolean hasPdptes(SystemRegisters system) {
+        return (system.cr0() & CR0_PG) != 0 && (system.cr4() & CR4_PAE) != 0 && (system.efer() & EFER_LMA) == 0;
     }
 
     private byte[] cr3() {

@@ -150,6 +150,10 @@ class KvmMovingTest extends BackendFixture {
     }
 
     private static ProcessorState withCr4(ProcessorState state, long cr4) {
+        return withControl(state, cr4, state.system().cr8());
+    }
+
+    private static ProcessorState withControl(ProcessorState state, long cr4, long cr8) {
         SystemRegisters s = state.system();
         return state.with(new SystemRegisters(
                 s.cs(),
@@ -166,7 +170,7 @@ class KvmMovingTest extends BackendFixture {
                 s.cr2(),
                 s.cr3(),
                 cr4,
-                s.cr8(),
+                cr8,
                 s.efer(),
                 s.apicBase()));
     }
@@ -409,7 +413,7 @@ class KvmMovingTest extends BackendFixture {
         lapic[0x80] = 0x20; // task priority
         lapic[0x240] = 4; // interrupt requested: vector 0x82
         ProcessorState changed = with(
-                state,
+                withControl(state, state.system().cr4(), 2),
                 state.events(),
                 state.activity(),
                 Optional.of(withPart(withPart(platform, StateParts.MSRS, msrs), StateParts.LAPIC, lapic)));

@@ -16,6 +16,7 @@ import io.membacking.partition.ProcessorState;
 import io.membacking.partition.ProcessorState.PendingEvents;
 import io.membacking.partition.ProcessorState.PendingException;
 import io.membacking.partition.ProcessorState.Shadow;
+import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.contract.BackendRequirement;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -132,6 +133,89 @@ class KvmStateCallsTest {
             assertTrue(undone.get(0).contains("3b") && !undone.get(0).contains("6e0"), undone::toString);
             assertEquals(List.of(OFFSET, "6e0"), undone.subList(1, 3));
             assertEquals(6, set.size());
+        }
+    }
+
+    private static ProcessorState withPart(ProcessorState state, String name, byte[] bytes) {
+        PlatformState platform = state.platform().orElseThrow();
+        SortedMap<String, byte[]> parts = new TreeMap<>();
+        platform.names().forEach(each -> parts.put(each, platform.part(each)));
+        parts.put(name, bytes);
+        return with(state, state.events(), Optional.of(new PlatformState(platform.format(), parts)));
+    }
+
+    private static ProcessorState withControl(ProcessorState state, long cr0, long cr4, long cr8, long efer) {
+        SystemRegisters s = state.system();
+        return state.with(new SystemRegisters(
+                s.cs(),
+                s.ds(),
+                s.es(),
+                s.fs(),
+                s.gs(),
+                s.ss(),
+                s.tr(),
+                s.ldt(),
+                s.gdt(),
+                s.idt(),
+                cr0,
+                s.cr2(),
+                s.cr3(),
+                cr4,
+                cr8,
+                efer,
+                s.apicBase()));
+    }
+
+    @Test
+    void theTaskPriorityIsThatOfCr8AndNotThatOfAnOlderApic() throws Exception {
+        try (KvmBackend backend = new KvmBackend();
+                Partition partition = backend.createPartition(REQUEST)) {
+            Processor processor = partition.createProcessor(0);
+            ProcessorState state = processor.state();
+            SystemRegisters s = state.system();
+            ProcessorState raised = withControl(state, s.cr0(), s.cr4(), 5, s.efer());
+            processor.setState(raised);
+            ProcessorState back = processor.state();
+            assertEquals(5, back.system().cr8());
+            assertEquals(0x50, back.platform().orElseThrow().part(StateParts.LAPIC)[0x80]);
+            // The lower half of the priority is the APIC's alone.
+            byte[] lapic = back.platform().orElseThrow().part(StateParts.LAPIC);
+            lapic[0x80] = 0x53;
+            processor.setState(withPart(back, StateParts.LAPIC, lapic));
+            assertEquals(0x53, processor.state().platform().orElseThrow().part(StateParts.LAPIC)[0x80]);
+        }
+    }
+
+    /** Elsewhere KVM would take them for those of a guest that has none, or never loaded these. */
+    @Test
+    void pdptesAreGivenBackInPaePagingAlone() throws Exception {
+        List<Long> flags = new ArrayList<>();
+        FailingSyscalls calls = new FailingSyscalls((call, request) -> 0) {
+            @Override
+            public int ioctl(int fd, long request, Pointer argument) {
+                if (request == KvmAbi.KVM_SET_SREGS2) {
+                    flags.add(argument.getLong(KvmAbi.SREGS2_FLAGS));
+                    return 0; // not every KVM can page so
+                }
+                return super.ioctl(fd, request, argument);
+            }
+        };
+        try (KvmBackend backend = new KvmBackend(calls);
+                Partition partition = backend.createPartition(REQUEST)) {
+            Processor processor = partition.createProcessor(0);
+            ProcessorState reset = processor.state();
+            ByteBuffer pdptes = ByteBuffer.allocate(5 * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            pdptes.putLong(reset.system().cr3()).putLong(0x1001);
+            ProcessorState state = withPart(reset, StateParts.PDPTES, pdptes.array());
+            long paging = 0x80000011L;
+            long pae = 0x20;
+            long longMode = 0x500;
+            flags.clear();
+            processor.setState(withControl(state, paging, pae, 0, 0));
+            processor.setState(withControl(state, 0x11, pae, 0, 0));
+            processor.setState(withControl(state, paging, 0, 0, 0));
+            processor.setState(withControl(state, paging, pae, 0, longMode));
+            assertEquals(List.of((long) KvmAbi.KVM_SREGS2_FLAGS_PDPTRS_VALID, 0L, 0L, 0L), flags);
         }
     }
 
