@@ -10,6 +10,7 @@ import io.membacking.partition.PartitionRequest;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +30,9 @@ public final class KvmBackend implements PartitionBackend, AutoCloseable {
     private final Set<KvmPartition> partitions = ConcurrentHashMap.newKeySet();
     private boolean closed;
     private volatile @Nullable Capabilities capabilities;
+
+    /** What is to be done once capabilities are known. */
+    private final AtomicReference<@Nullable Runnable> onAnswer = new AtomicReference<>();
 
     public KvmBackend() {
         this(new LinuxSyscalls());
@@ -51,18 +55,47 @@ public final class KvmBackend implements PartitionBackend, AutoCloseable {
         if (known != null) {
             return known;
         }
+        try {
+            return ask("ask for KVM's capabilities");
+        } catch (BackendException e) {
+            return KvmDevice.leastCapabilities();
+        } finally {
+            tell();
+        }
+    }
+
+    /** Whether KVM has been asked with success, so that capabilities stay as they are. */
+    boolean hasAnswered() {
+        return capabilities != null;
+    }
+
+    /** Has this done once KVM has been asked with success, on the thread that does so, or at once if it has been. */
+    void whenAnswered(Runnable action) {
+        onAnswer.set(action);
+        tell();
+    }
+
+    /** Not under any lock: who hears of it may ask again, or end the backend. */
+    private void tell() {
+        Runnable action = hasAnswered() ? onAnswer.getAndSet(null) : null;
+        if (action != null) {
+            action.run();
+        }
+    }
+
+    private Capabilities ask(String operation) throws BackendException {
         life.readLock().lock();
         try {
             if (closed) {
                 return KvmDevice.leastCapabilities();
             }
-            String operation = "ask for KVM's capabilities";
             try (KvmDevice device = KvmDevice.open(calls, operation)) {
-                known = device.capabilities(operation);
-                capabilities = known;
+                Capabilities known = capabilities;
+                if (known == null) {
+                    known = device.capabilities(operation);
+                    capabilities = known;
+                }
                 return known;
-            } catch (BackendException e) {
-                return KvmDevice.leastCapabilities();
             }
         } finally {
             life.readLock().unlock();
@@ -76,7 +109,7 @@ public final class KvmBackend implements PartitionBackend, AutoCloseable {
             if (closed) {
                 return Availability.unusable("the backend is closed", "start its bundle");
             }
-            KvmDevice.open(calls, "use KVM").close();
+            ask("use KVM");
             return Availability.USABLE;
         } catch (BackendException e) {
             Failure failure = e.failure();
@@ -84,6 +117,7 @@ public final class KvmBackend implements PartitionBackend, AutoCloseable {
             return Availability.unusable(failure.problem() + cause, failure.remedy());
         } finally {
             life.readLock().unlock();
+            tell();
         }
     }
 
@@ -96,9 +130,11 @@ public final class KvmBackend implements PartitionBackend, AutoCloseable {
             }
             KvmPartition partition = KvmPartition.create(calls, request, partitions::remove);
             partitions.add(partition);
+            capabilities = partition.capabilities();
             return partition;
         } finally {
             life.readLock().unlock();
+            tell();
         }
     }
 

@@ -17,7 +17,8 @@ import org.osgi.service.metatype.annotations.Designate;
 
 /**
  * Puts the backend into the service registry. It registers the service itself, because the properties say what this host's KVM can
- * do, which is known only now.
+ * do, which is known only now. Where KVM cannot be asked yet, they say the least that it can do, until it is asked with success:
+ * whoever calls {@link KvmBackend#availability()} or makes a partition then brings them up to date.
  */
 @Component(
         name = KvmComponent.PID,
@@ -36,13 +37,26 @@ public final class KvmComponent {
     private final KvmBackend backend;
     private final ServiceRegistration<PartitionBackend> registration;
 
+    private volatile KvmConfiguration configuration;
+
     @Activate
     public KvmComponent(BundleContext context, KvmConfiguration configuration) {
-        backend = new KvmBackend();
+        this(new KvmBackend(), context, configuration);
+    }
+
+    /** Closes the backend with itself. */
+    KvmComponent(KvmBackend backend, BundleContext context, KvmConfiguration configuration) {
+        this.backend = backend;
+        this.configuration = configuration;
         boolean registered = false;
         try {
-            registration = context.registerService(PartitionBackend.class, backend, properties(configuration));
+            Dictionary<String, Object> properties = properties(configuration);
+            boolean complete = backend.hasAnswered();
+            registration = context.registerService(PartitionBackend.class, backend, properties);
             registered = true;
+            if (!complete) {
+                backend.whenAnswered(this::publish);
+            }
         } finally {
             if (!registered) {
                 backend.close();
@@ -51,8 +65,22 @@ public final class KvmComponent {
     }
 
     @Modified
-    void modified(KvmConfiguration configuration) {
-        registration.setProperties(properties(configuration));
+    void modified(KvmConfiguration changed) {
+        configuration = changed;
+        publish();
+    }
+
+    /** On any thread, and on two at once: each goes on until what it has published is up to date. */
+    private void publish() {
+        KvmConfiguration published;
+        do {
+            published = configuration;
+            try {
+                registration.setProperties(properties(published));
+            } catch (IllegalStateException e) {
+                return; // the service is gone
+            }
+        } while (published != configuration);
     }
 
     /** Who uses the backend lets go of it while it still works; only then is what is left ended. */

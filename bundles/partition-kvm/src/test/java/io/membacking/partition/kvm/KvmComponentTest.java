@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.membacking.partition.Capabilities;
 import io.membacking.partition.PartitionBackend;
+import io.membacking.partition.contract.BackendRequirement;
 import java.lang.reflect.Proxy;
 import java.util.Dictionary;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
 import org.osgi.framework.BundleContext;
 import org.osgi.framework.Constants;
 import org.osgi.framework.FrameworkUtil;
@@ -41,6 +43,27 @@ class KvmComponentTest {
         assertEquals("none", service);
         assertEquals(usable, usableWhenUnregistered);
         assertFalse(backend.availability().usable());
+    }
+
+    @Test
+    void capabilitiesArePublishedOnceKvmCanBeAsked(TestInfo test) {
+        try (KvmBackend present = new KvmBackend()) {
+            BackendRequirement.require(present, test);
+        }
+        boolean[] absent = {true};
+        FailingSyscalls calls =
+                new FailingSyscalls((call, request) -> absent[0] && call.equals("open") ? Errno.ENOENT : 0);
+        KvmComponent component = new KvmComponent(new KvmBackend(calls), context(), ranking(3));
+        KvmBackend backend = assertInstanceOf(KvmBackend.class, service);
+        assertFalse(backend.availability().usable());
+        assertEquals(32, properties.get(Capabilities.MAX_MAPPINGS));
+        absent[0] = false;
+        assertTrue(backend.availability().usable());
+        Map<String, Object> capabilities = backend.capabilities().asProperties();
+        assertTrue((Integer) capabilities.get(Capabilities.MAX_MAPPINGS) > 32);
+        capabilities.forEach((name, value) -> assertEquals(value, properties.get(name)));
+        assertEquals(3, properties.get(Constants.SERVICE_RANKING));
+        component.deactivate();
     }
 
     @Test
