@@ -39,9 +39,6 @@ final class KvmAbi {
     @C(value = "sizeof(struct kvm_sregs2)", ifdef = "KVM_GET_SREGS2")
     static final int SREGS2_SIZE = 320;
 
-    @C("sizeof(struct kvm_segment)")
-    static final int SEGMENT_SIZE = 24;
-
     @C("sizeof(struct kvm_msrs)")
     static final int MSRS_HEADER_SIZE = 8;
 
@@ -569,9 +566,6 @@ final class KvmAbi {
 
     @C("offsetof(struct kvm_sregs, apic_base)")
     static final int SREGS_APIC_BASE = 272;
-
-    @C(value = "offsetof(struct kvm_sregs2, apic_base)", ifdef = "KVM_GET_SREGS2")
-    static final int SREGS2_APIC_BASE = 272;
 
     @C(value = "offsetof(struct kvm_sregs2, flags)", ifdef = "KVM_GET_SREGS2")
     static final int SREGS2_FLAGS = 280;
