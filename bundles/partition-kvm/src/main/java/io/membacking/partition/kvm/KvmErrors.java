@@ -49,7 +49,17 @@ final class KvmErrors {
             case Errno.EACCES, Errno.EPERM -> "allow this process to use KVM (group kvm, seccomp, container policy)";
             case Errno.ENOTTY ->
                 "check that /dev/kvm is the device of the kernel's KVM, and that nothing else was mounted there";
-            default -> "";
+            case Errno.EINVAL -> "give it what this host's KVM takes: another host's may take more";
+            case Errno.EEXIST -> "end what is there already (unmap it, or close its partition), then try again";
+            case Errno.EIO ->
+                "make another partition, in the process that is to use it: this one is dead for good (the kernel's log may say why)";
+            case Errno.EFAULT ->
+                "look whether the host memory behind it is still mapped, and its file as long as it was";
+            case Errno.ENOENT -> "map memory there first";
+            case Errno.EINTR, Errno.EAGAIN -> "try again";
+            case Errno.EHWPOISON -> "replace the host's broken memory module, and map other memory there";
+            case Errno.EOPNOTSUPP, Errno.ENXIO, Errno.ENODEV -> "do without, or use a newer kernel";
+            default -> "look into the kernel's log (dmesg) for what KVM says";
         };
     }
 }

@@ -402,7 +402,11 @@ final class KvmPartition implements Partition {
                 if (slot.isEmpty()) {
                     Optional<PartitionMapping> other = slots.overlapping(range);
                     throw other.isEmpty()
-                            ? KvmErrors.refused(operation, range, "nothing is mapped there", "")
+                            ? KvmErrors.refused(
+                                    operation,
+                                    range,
+                                    "nothing is mapped there",
+                                    "unmap ranges as they were mapped, once")
                             : KvmErrors.refused(
                                     operation,
                                     range,
@@ -698,7 +702,7 @@ final class KvmPartition implements Partition {
             Pointer level = requireLine(operation, line).share(level(line, raised));
             int result = calls.ioctl(vm, KvmAbi.KVM_IRQ_LINE, level);
             if (result < 0) {
-                throw KvmErrors.failed(operation, null, "KVM refuses", result);
+                throw KvmErrors.failed(operation, null, "KVM refuses the interrupt line's new level", result);
             }
         } finally {
             life.readLock().unlock();
@@ -719,6 +723,12 @@ final class KvmPartition implements Partition {
         return levels;
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * <p>Of a line that is masked everywhere it says true too: a PIC keeps the edge until it is unmasked, and the I/O APIC forgets
+     * it, as hardware does.
+     */
     @Override
     public boolean pulseInterruptLine(int line) throws BackendException {
         String operation = "pulse interrupt line " + line + " of " + this;
@@ -731,14 +741,14 @@ final class KvmPartition implements Partition {
             level.setInt(KvmAbi.IRQ_LEVEL_LEVEL, 1);
             int result = calls.ioctl(vm, KvmAbi.KVM_IRQ_LINE_STATUS, level);
             if (result < 0) {
-                throw KvmErrors.failed(operation, null, "KVM refuses", result);
+                throw KvmErrors.failed(operation, null, "KVM refuses the interrupt line's new level", result);
             }
             status = level.getInt(KvmAbi.IRQ_LEVEL_IRQ);
         } finally {
             life.readLock().unlock();
         }
         setInterruptLine(line, false);
-        // 0: the edge fell together with one that waits. Below 0: the line is masked, and has taken the edge for later.
+        // 0: the edge fell together with one that waits. Below 0: the line is masked, at the PIC and at the I/O APIC.
         return status != 0;
     }
 

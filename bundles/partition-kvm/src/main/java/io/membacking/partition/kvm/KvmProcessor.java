@@ -215,7 +215,12 @@ final class KvmProcessor implements Processor {
                         null,
                         "the hardware refuses to enter the guest, reason 0x" + Long.toHexString(area.failEntryReason()),
                         "look for a combination of registers that no processor can have");
-            default -> throw KvmErrors.refused(operation, null, "KVM exited for the unknown reason " + reason, "");
+            default ->
+                throw KvmErrors.refused(
+                        operation,
+                        null,
+                        "KVM exited for the unknown reason " + reason,
+                        "use a newer version of the KVM backend, or an older kernel");
         }
     }
 

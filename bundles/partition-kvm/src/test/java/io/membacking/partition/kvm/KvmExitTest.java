@@ -136,8 +136,9 @@ class KvmExitTest {
         String message = assertThrows(BackendException.class, processor::run).getMessage();
         assertTrue(message.contains("0x80000021"), message);
         exits(4242);
-        message = assertThrows(BackendException.class, processor::run).getMessage();
-        assertTrue(message.contains("4242"), message);
+        BackendException unknown = assertThrows(BackendException.class, processor::run);
+        assertTrue(unknown.getMessage().contains("4242"), unknown::getMessage);
+        assertTrue(unknown.failure().remedy().contains("newer"), unknown::getMessage);
         script.add(() -> -Errno.ENOSPC);
         message = assertThrows(BackendException.class, processor::run).getMessage();
         assertTrue(message.contains("map memory"), message);

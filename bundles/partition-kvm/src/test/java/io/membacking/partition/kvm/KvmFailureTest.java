@@ -163,6 +163,27 @@ class KvmFailureTest {
     }
 
     @Test
+    void whateverTheKernelSaysThereIsSomethingToDo() {
+        for (int each = 1; each <= Errno.EHWPOISON; each++) {
+            BackendException failed = KvmErrors.failed("do this", null, "KVM does not", -each);
+            assertFalse(failed.failure().remedy().isEmpty(), failed::getMessage);
+            failed = KvmErrors.noDevice("do this", "/dev/kvm", -each);
+            assertFalse(failed.failure().remedy().isEmpty(), failed::getMessage);
+        }
+    }
+
+    @Test
+    void unmappingNothingSaysWhatCanBeUnmapped(TestInfo test) throws Exception {
+        BackendRequirement.require(backend, test);
+        try (Partition partition = backend.createPartition(REQUEST)) {
+            MemoryRange range = MemoryRange.ofLength(0x100000, 0x1000);
+            BackendException refused = assertThrows(BackendException.class, () -> partition.unmap(range));
+            assertEquals(range, refused.failure().range().orElseThrow());
+            assertFalse(refused.failure().remedy().isEmpty());
+        }
+    }
+
+    @Test
     void everyCallFailedInTurnLeavesNothingBehindAndIsReported(TestInfo test) throws Exception {
         BackendRequirement.require(backend, test);
         int failures = 0;
@@ -183,6 +204,7 @@ class KvmFailureTest {
                 failures++;
                 assertFalse(e.failure().operation().isEmpty());
                 assertFalse(e.failure().problem().isEmpty());
+                assertFalse(e.failure().remedy().isEmpty());
                 assertFalse(calls.failed.isEmpty(), () -> "it failed by itself: " + e);
             }
             reached = !calls.failed.isEmpty();
