@@ -192,6 +192,9 @@ final class KvmAbi {
     @C("KVM_SET_CLOCK")
     static final long KVM_SET_CLOCK = iow(0x7b, CLOCK_DATA_SIZE);
 
+    @C("KVM_KVMCLOCK_CTRL")
+    static final long KVM_KVMCLOCK_CTRL = io(0xad);
+
     @C("KVM_GET_CLOCK")
     static final long KVM_GET_CLOCK = ior(0x7c, CLOCK_DATA_SIZE);
 

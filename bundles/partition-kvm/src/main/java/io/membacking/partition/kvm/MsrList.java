@@ -21,6 +21,14 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
     /** IA32_TSC_DEADLINE: starts the timer of the local APIC, and so comes last, after the time-stamp counter's offset. */
     static final int TSC_DEADLINE = 0x6e0;
 
+    /** In the register of KVM's clock: that it is on. */
+    static final int CLOCK_ENABLED = 1;
+
+    /** MSR_KVM_SYSTEM_TIME, and the number that it had first. */
+    private static final int CLOCK = 0x4b564d01;
+
+    private static final int OLD_CLOCK = 0x12;
+
     /** {@code MAX_IO_MSRS}: the most that one call reads or sets. */
     static final int MOST = 256;
 
@@ -103,6 +111,11 @@ record MsrList(List<Integer> portable, List<Integer> platform) {
                 }
             }
         }
+    }
+
+    /** Whether it says where the guest has KVM's clock. */
+    static boolean isClock(int number) {
+        return number == CLOCK || number == OLD_CLOCK;
     }
 
     int size() {

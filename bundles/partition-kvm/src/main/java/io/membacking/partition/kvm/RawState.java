@@ -36,6 +36,9 @@ final class RawState implements AutoCloseable {
     private static final int EVENTS = 1 << 9;
     private static final int TSC_DEADLINE = 1 << 10;
 
+    /** No structure: a note in the guest's own clock. */
+    private static final int STOPPED = 1 << 11;
+
     /** Where software may keep what it likes in an XSAVE area, and the kernel does: nothing of the guest's. */
     private static final int XSAVE_SOFTWARE = 464;
 
@@ -257,6 +260,11 @@ final class RawState implements AutoCloseable {
             // KVM reckons by the offset of now when the timer is to expire, and does not again when that changes.
             int done = calls.ioctl(processor, KvmAbi.KVM_SET_MSRS, deadline);
             checkMsrs(done, 1, deadlineBytes, 0, operation, "set");
+        }
+        if ((parts & STOPPED) != 0) {
+            // Goes with the clock's next update, on entering the guest. Refused by a KVM without it, which does no
+            // harm.
+            calls.ioctl(processor, KvmAbi.KVM_KVMCLOCK_CTRL, 0);
         }
         set(ACTIVITY, calls, processor, KvmAbi.KVM_SET_MP_STATE, activity, operation, "it to be halted or waiting");
         set(EVENTS, calls, processor, KvmAbi.KVM_SET_VCPU_EVENTS, events, operation, "what is to be pending");
@@ -509,6 +517,9 @@ final class RawState implements AutoCloseable {
     }
 
     private void putMsr(int number, long value, RawState before) {
+        if (MsrList.isClock(number) && (value & MsrList.CLOCK_ENABLED) != 0) {
+            parts |= STOPPED; // or a Linux guest takes the time that it was away for a lockup of its own
+        }
         if (number == MsrList.TSC_DEADLINE) {
             // The same value again, once the time-stamp counter differs, is another moment.
             if (value != 0 || !before.hasMsr(number, value)) {

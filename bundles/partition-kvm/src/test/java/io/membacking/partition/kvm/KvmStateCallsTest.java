@@ -18,6 +18,7 @@ import io.membacking.partition.ProcessorState.PendingException;
 import io.membacking.partition.ProcessorState.Shadow;
 import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.contract.BackendRequirement;
+import io.membacking.partition.contract.TestRam;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -39,7 +40,9 @@ class KvmStateCallsTest {
     /** Numbers of registers that no processor has. */
     private static final int INVENTED = 0x12340000;
 
-    /** What was set: {@link #OFFSET}, and the numbers of model-specific registers of one call. */
+    private static final String STOPPED = "stopped";
+
+    /** What was set: {@link #OFFSET}, {@link #STOPPED}, and the numbers of model-specific registers of one call. */
     private final List<String> set = new ArrayList<>();
 
     @BeforeEach
@@ -53,6 +56,14 @@ class KvmStateCallsTest {
     private class RecordingSyscalls extends FailingSyscalls {
         RecordingSyscalls() {
             super((call, request) -> 0);
+        }
+
+        @Override
+        public int ioctl(int fd, long request, long argument) {
+            if (request == KvmAbi.KVM_KVMCLOCK_CTRL) {
+                set.add(STOPPED);
+            }
+            return super.ioctl(fd, request, argument);
         }
 
         @Override
@@ -70,6 +81,28 @@ class KvmStateCallsTest {
                     || request == KvmAbi.KVM_GET_DEVICE_ATTR
                     || request == KvmAbi.KVM_SET_DEVICE_ATTR;
             return attribute ? 0 : super.ioctl(fd, request, argument);
+        }
+    }
+
+    /** A Linux guest takes the time that it was away for a lockup otherwise. */
+    @Test
+    void aGuestWithKvmsClockIsToldThatItWasStopped() throws Exception {
+        try (TestRam ram = new TestRam(0x10000);
+                KvmBackend backend = new KvmBackend(new RecordingSyscalls());
+                Partition partition = backend.createPartition(REQUEST)) {
+            partition.map(ram.at(0));
+            Processor processor = partition.createProcessor(0);
+            ProcessorState state = processor.state();
+            set.clear();
+            processor.setState(state);
+            assertEquals(List.of(OFFSET), set);
+            String both = "12 4b564d01"; // two numbers of one register
+            set.clear();
+            processor.setState(withMsr(withMsr(state, 0x12, 0x5001), 0x4b564d01, 0x5001));
+            assertEquals(List.of(both, OFFSET, STOPPED), set);
+            set.clear();
+            processor.setState(withMsr(withMsr(state, 0x12, 0x5000), 0x4b564d01, 0x5000));
+            assertEquals(List.of(both, OFFSET), set);
         }
     }
 
