@@ -24,7 +24,7 @@ final class Place {
 
     /** The arguments of a JVM that runs the tests in the container. */
     static List<String> containerTests() {
-        String tests = only(TARGET, "io.membacking.itests.windows-").toString();
+        String tests = tests().toString();
         String classpath = Stream.concat(
                         Stream.of(tests), jars(TARGET.resolve("classpath")).map(Path::toString))
                 .collect(Collectors.joining(File.pathSeparator));
@@ -35,6 +35,11 @@ final class Place {
                 "io.membacking.itests.windows.launch.ContainerTests",
                 TARGET.resolve("bundles").toString(),
                 tests);
+    }
+
+    /** The bundle with them. */
+    static Path tests() {
+        return only(TARGET, "io.membacking.itests.windows-");
     }
 
     static Path runnableJar() {

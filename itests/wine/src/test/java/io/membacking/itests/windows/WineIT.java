@@ -71,6 +71,28 @@ final class WineIT {
         assertTrue(program.lines().stream().anyMatch(line -> line.contains("whp cannot be used")), program::summary);
     }
 
+    @Test
+    void stockKarafTakesTheBundlesOfWindowsFromTheKarAndRunsAGuest() throws Exception {
+        Path guest = Place.PROJECT.resolve("native/src/main/resources/guests/counter.elf");
+        Program program = Karaf.run(
+                Wine.of(8).require(),
+                "yes <- membacking:backends --no-format",
+                "bundle:list",
+                "membacking:boot -k " + Karaf.windows(guest) + " pc",
+                "running on whp <- membacking:machines",
+                "membacking:drift");
+        assertEquals(0, program.status(), program::summary);
+        for (String part : List.of("host-windows", "partition-whp", "shell")) {
+            assertTrue(
+                    program.lines().stream()
+                            .anyMatch(line -> line.contains("Active") && line.endsWith("Membacking " + part)),
+                    () -> part + ": " + program.summary());
+        }
+        assertTrue(
+                program.lines().stream().noneMatch(line -> line.matches(".*Membacking (host-linux|partition-kvm)")),
+                program::summary);
+    }
+
     private static Program runnableJar(Wine wine, String... arguments) throws Exception {
         List<String> all = new ArrayList<>(List.of("-jar", Place.runnableJar().toString()));
         all.addAll(List.of(arguments));
