@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** The registers that the emulation of an instruction needs, of one processor. Not thread-safe. */
 final class CpuRegisters implements AutoCloseable {
@@ -54,11 +55,10 @@ final class CpuRegisters implements AutoCloseable {
         return cpu;
     }
 
-    private long[] vector(WhpCalls calls, long partition, int processor, int number) {
+    private long @Nullable [] vector(WhpCalls calls, long partition, int processor, int number) {
         name.setInt(0, WhpAbi.XMM0 + number);
         value.clear();
-        calls.getRegisters(partition, processor, name, 1, value);
-        return value.getLongArray(0, 2);
+        return calls.getRegisters(partition, processor, name, 1, value) < 0 ? null : value.getLongArray(0, 2);
     }
 
     /** @param shadow whether interrupts were held back for the instruction, which is over now */

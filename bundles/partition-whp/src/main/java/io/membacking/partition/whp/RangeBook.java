@@ -22,7 +22,7 @@ final class RangeBook {
      * A range.
      *
      * @param views set if it is mapped through another process
-     * @param written the pages of it that this side wrote, which the platform does not know
+     * @param written the pages of it that were written and that the platform does not tell: this side's writes, and what it has told
      */
     record Entry(PartitionMapping mapping, @Nullable ForeignViews views, BitSet written) {
         MemoryRange range() {

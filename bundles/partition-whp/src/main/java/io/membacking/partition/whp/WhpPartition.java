@@ -479,9 +479,14 @@ final class WhpPartition implements Partition {
                 }
                 for (RangeBook.Entry entry : entries) {
                     MemoryRange part = entry.range().intersection(range).orElseThrow();
-                    long[] words = queryDirty(part, operation);
+                    // What the platform has told it may tell no more: it is ours until all of the range is known.
+                    int from = pages(entry.range().start(), part.start());
+                    BitSet.valueOf(queryDirty(part, operation)).stream()
+                            .forEach(page -> entry.written().set(from + page));
+                }
+                for (RangeBook.Entry entry : entries) {
+                    MemoryRange part = entry.range().intersection(range).orElseThrow();
                     int offset = pages(range.start(), part.start());
-                    BitSet.valueOf(words).stream().forEach(page -> dirty.set(offset + page));
                     int from = pages(entry.range().start(), part.start());
                     int to = from + Math.toIntExact(part.pages());
                     entry.written().get(from, to).stream().forEach(page -> dirty.set(offset + page));

@@ -168,6 +168,44 @@ class WhpFailureTest extends BackendFixture {
     }
 
     @Test
+    void writtenPagesAreNotLostWhereTheRestCannotBeTold() throws Exception {
+        Partition partition = autoClose(backend().createPartition(REQUEST));
+        MemoryRange low = MemoryRange.ofLength(0, MIB);
+        MemoryRange high = MemoryRange.ofLength(MIB, MIB);
+        partition.map(ram.at(low, 0, true));
+        partition.map(ram.at(high, MIB, true));
+        MemoryRange all = MemoryRange.ofLength(0, 2 * MIB);
+        Processor processor = ready(
+                partition,
+                GuestProgram.PROTECTED_PEEKPOKE,
+                registers().rbx(0x20000).rcx(0x30000).rax(1));
+        partition.takeDirty(all);
+        runTo(processor, Exit.Halt.class);
+        counted = 0;
+        failAt = 1; // the second range
+        assertThrows(BackendException.class, () -> partition.takeDirty(all));
+        assertEquals(List.of("queryGpaRangeDirtyBitmap"), failed);
+        failNothing();
+        assertTrue(partition.takeDirty(all).get(0x30));
+        assertFalse(partition.takeDirty(all).get(0x30), "told once");
+    }
+
+    @Test
+    void aVectorRegisterThatCannotBeReadIsNoZeroForADevice() throws Exception {
+        byte[] code = {0x0f, 0x11, 0x03, (byte) 0xf4}; // movups [rbx], xmm0; hlt
+        ram.write(0x8000, code);
+        Partition partition = autoClose(backend().createPartition(REQUEST));
+        partition.map(ram.at(0));
+        Processor processor = partition.createProcessor(0);
+        start(processor, GuestProgram.Mode.LONG, registers().rbx(UNMAPPED).done());
+        counted = 0;
+        failAt = 2; // after the run and the registers of its exit
+        Exit.EmulationFailure exit = assertInstanceOf(Exit.EmulationFailure.class, processor.run());
+        assertEquals(List.of("getRegisters"), failed);
+        assertTrue(exit.detail().contains("XMM0"), exit::detail);
+    }
+
+    @Test
     void everyCallFailedInTurnLeavesNothingBehindAndIsReported() throws Exception {
         ram.write(0x8000, GuestProgram.PROTECTED_PEEKPOKE.bytes());
         partition().close(); // so that what the platform can do is known

@@ -2,6 +2,7 @@ package io.membacking.partition.whp.emulation;
 
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** The registers that an instruction may use, and how the processor is set up. Numbers are those of the instruction format. */
 public final class Cpu {
@@ -36,8 +37,8 @@ public final class Cpu {
 
     /** Where XMM registers come from: they are asked for only by the few instructions that move them. */
     public interface Vectors {
-        /** The lower and the upper half of an XMM register. */
-        long[] read(int number);
+        /** The lower and the upper half of an XMM register; null if it cannot be told. */
+        long @Nullable [] read(int number);
     }
 
     public final long[] general = new long[16];
@@ -82,7 +83,11 @@ public final class Cpu {
 
     long[] vector(int number) {
         long[] written = writtenVectors.get(number);
-        return (written != null ? written : vectors.read(number)).clone();
+        long[] vector = written != null ? written : vectors.read(number);
+        if (vector == null) {
+            throw new Interruption.NotCovered("register XMM" + number + " cannot be read");
+        }
+        return vector.clone();
     }
 
     boolean isVirtual86() {
