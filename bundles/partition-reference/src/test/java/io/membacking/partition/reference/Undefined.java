@@ -66,6 +66,17 @@ final class Undefined {
         return Alu.shiftCount(raw, in.size);
     }
 
+    /** In a stream it can reach the code whatever the registers were at first. */
+    static boolean isRepeatedStore(byte[] code, int codeSize) {
+        Instruction in = decode(code, codeSize);
+        return in != null && isRepeatedStore(in);
+    }
+
+    private static boolean isRepeatedStore(Instruction in) {
+        String name = in.opcode.name();
+        return in.repeat != 0 && (name.equals("movs") || name.equals("stos"));
+    }
+
     private static boolean reachesCode(Instruction in, GeneralRegisters registers) {
         long mask = Alu.mask(in.addressSize);
         long bytes = Math.min(registers.rcx() & mask & Long.MAX_VALUE, 1 << 24) * in.size;
@@ -138,7 +149,7 @@ final class Undefined {
             return true;
         }
         // Over itself: whether it is fetched again between two iterations is the processor's affair.
-        if (in.repeat != 0 && (name.equals("movs") || name.equals("stos")) && reachesCode(in, registers)) {
+        if (isRepeatedStore(in) && reachesCode(in, registers)) {
             return true;
         }
         // Where the frame pointers that it copies lie in what it writes, the order counts.
