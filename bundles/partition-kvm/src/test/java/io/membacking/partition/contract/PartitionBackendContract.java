@@ -463,9 +463,13 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
 
     @Test
     void userCodeInLongModeRunsAtNativeSpeedWhereItRunsNatively() throws Exception {
-        Processor processor = ready(
-                GuestProgram.USER_PATTERN,
-                registers().rdi(MIB).rsi(2 * MIB).rdx(42).rcx(3).rbx(UNMAPPED));
+        GuestStates.Registers start =
+                registers().rdi(MIB).rsi(2 * MIB).rdx(42).rcx(3).rbx(UNMAPPED);
+        Processor processor = ready(GuestProgram.USER_PATTERN, start);
+        // Once untimed: pages may come one by one as they are touched.
+        runTo(processor, Exit.Mmio.class);
+        processor.completeExit();
+        start(processor, GuestProgram.USER_PATTERN.mode(), start.done());
         long begin = System.nanoTime();
         Exit.Mmio end = runTo(processor, Exit.Mmio.class);
         long elapsed = System.nanoTime() - begin;

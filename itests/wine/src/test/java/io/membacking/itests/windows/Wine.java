@@ -51,18 +51,22 @@ record Wine(int version, Map<String, String> switches) {
         return run("windows-java", name, Arrays.asList(arguments));
     }
 
-    /** Runs the JUnit tests of a folder on the class path, without a container. @param name of the log */
-    Program junit(String name, List<String> classpath, Path testClasses) throws Exception {
-        return run(
-                "junit",
-                name,
-                List.of(
-                        "-cp",
-                        String.join(":", classpath),
-                        "-Dmembacking.require=" + System.getProperty("membacking.require", ""),
-                        "--",
-                        "--scan-classpath",
-                        testClasses.toString()));
+    /**
+     * Runs the JUnit tests of a folder on the class path, without a container.
+     *
+     * @param name of the log
+     * @param which options of JUnit's console
+     */
+    Program junit(String name, List<String> classpath, Path testClasses, List<String> which) throws Exception {
+        List<String> arguments = new ArrayList<>(List.of(
+                "-cp",
+                String.join(":", classpath),
+                "-Dmembacking.require=" + System.getProperty("membacking.require", ""),
+                "--",
+                "--scan-classpath",
+                testClasses.toString()));
+        arguments.addAll(which);
+        return run("junit", name, arguments);
     }
 
     Program containerTests() throws Exception {
