@@ -85,13 +85,14 @@ final class Undefined {
         return (down ? at - bytes : at) < Oracle.CODE_PAGE + 0x1000 && (down ? at : at + bytes) > Oracle.CODE_PAGE - 8;
     }
 
-    /** A jump by up to 127 bytes, which are the instruction's last one. */
+    /** A jump whose distance is its last byte; the source has no longer ones. */
     static boolean isShortJump(byte[] code, int codeSize) {
         Instruction in = decode(code, codeSize);
-        int opcode = opcode(code);
-        return in != null
-                && code.length == in.length
-                && ((opcode >= 0x70 && opcode < 0x80) || (opcode >= 0xe0 && opcode <= 0xe3) || opcode == 0xeb);
+        if (in == null || in.opcode.has(Opcode.MODRM)) {
+            return false;
+        }
+        String name = in.opcode.name();
+        return name.startsWith("j") || name.startsWith("loop");
     }
 
     private static boolean isString(String name) {
