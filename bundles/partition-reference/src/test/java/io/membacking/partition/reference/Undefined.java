@@ -142,7 +142,7 @@ final class Undefined {
         // To random code.
         boolean elsewhere =
                 (name.equals("call") || name.equals("jmp")) && in.opcode.has(Opcode.WIDEST) && opcode(code) == 0xff;
-        if (codeSize == 2 && (elsewhere || name.equals("ret"))) {
+        if ((elsewhere && (codeSize == 2 || !in.memory)) || (codeSize == 2 && name.equals("ret"))) {
             return true;
         }
         // Intel's processors cut the pointers and the count to 32 bits even if there is nothing to do, AMD's do not.
