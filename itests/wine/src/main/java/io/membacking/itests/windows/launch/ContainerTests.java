@@ -49,7 +49,14 @@ public final class ContainerTests {
                         "felix.log.level",
                         "1"));
         felix.init();
-        Bundle tests = start(felix, Path.of(arguments[0]), Path.of(arguments[1]));
+        Bundle tests;
+        try {
+            tests = start(felix, Path.of(arguments[0]), Path.of(arguments[1]));
+        } catch (Exception e) {
+            e.printStackTrace();
+            System.exit(1); // the framework's threads would go on
+            throw e;
+        }
         ConsoleLines lines = new ConsoleLines(System.out);
         Launcher launcher = LauncherFactory.create();
         launcher.execute(request(tests, List.of(arguments).subList(2, arguments.length)), lines);
