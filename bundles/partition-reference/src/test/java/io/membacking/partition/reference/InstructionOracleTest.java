@@ -130,7 +130,8 @@ class InstructionOracleTest {
                     one = source.next();
                 } while (Undefined.flags(one, mode.codeSize, registers) != 0
                         || Undefined.dependsOnHost(one, mode.codeSize, NO_COUNT)
-                        || Undefined.isRepeatedStore(one, mode.codeSize));
+                        || Undefined.isRepeatedStore(one, mode.codeSize)
+                        || Undefined.isShiftByRegister(one, mode.codeSize));
                 if (Undefined.isShortJump(one, mode.codeSize)) { // not into the middle of another
                     one[one.length - 1] = (byte) (BEHIND_STREAMS + random.nextInt(8) - stream.size() - one.length);
                 }

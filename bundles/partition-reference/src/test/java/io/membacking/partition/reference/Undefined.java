@@ -66,6 +66,19 @@ final class Undefined {
         return Alu.shiftCount(raw, in.size);
     }
 
+    /** How far it shifts, and so which flags are undefined, is told by CL, which a stream changes. */
+    static boolean isShiftByRegister(byte[] code, int codeSize) {
+        Instruction in = decode(code, codeSize);
+        if (in == null) {
+            return false;
+        }
+        return switch (in.opcode.name()) {
+            case "rol", "ror", "rcl", "rcr", "shl", "shr", "sar" -> opcode(code) == 0xd2 || opcode(code) == 0xd3;
+            case "shld", "shrd" -> (opcode(code) & 1) == 1;
+            default -> false;
+        };
+    }
+
     /** In a stream it can reach the code whatever the registers were at first. */
     static boolean isRepeatedStore(byte[] code, int codeSize) {
         Instruction in = decode(code, codeSize);
@@ -88,11 +101,10 @@ final class Undefined {
     /** A jump whose distance is its last byte; the source has no longer ones. */
     static boolean isShortJump(byte[] code, int codeSize) {
         Instruction in = decode(code, codeSize);
-        if (in == null || in.opcode.has(Opcode.MODRM)) {
-            return false;
-        }
-        String name = in.opcode.name();
-        return name.startsWith("j") || name.startsWith("loop");
+        int first = code[opcodeAt(code)] & 0xff;
+        return in != null
+                && code.length == in.length
+                && ((first >= 0x70 && first < 0x80) || (first >= 0xe0 && first <= 0xe3) || first == 0xeb);
     }
 
     private static boolean isString(String name) {
@@ -102,12 +114,18 @@ final class Undefined {
         };
     }
 
+    /** Its last byte; of an opcode of two the second. */
     private static int opcode(byte[] code) {
-        int i = 0;
-        while (i < code.length - 1 && (isPrefix(code[i] & 0xff) || code[i] == 0x0f)) {
-            i++;
+        int at = opcodeAt(code);
+        return code[at < code.length - 1 && code[at] == 0x0f ? at + 1 : at] & 0xff;
+    }
+
+    private static int opcodeAt(byte[] code) {
+        int at = 0;
+        while (at < code.length - 1 && isPrefix(code[at] & 0xff)) {
+            at++;
         }
-        return code[i] & 0xff;
+        return at;
     }
 
     private static boolean isPrefix(int code) {
@@ -115,7 +133,7 @@ final class Undefined {
                 || code == 0x67
                 || (code >= 0xf2 && code <= 0xf3)
                 || code == 0xf0
-                || (code & 0xf0) == 0x40
+                || (code & 0xf0) == 0x40 // REX, or an instruction of one byte
                 || (code & 0xe7) == 0x26
                 || code == 0x64
                 || code == 0x65;
