@@ -163,16 +163,7 @@ record CpuidTable(List<Leaf> leaves) {
             own.add(
                     switch (leaf.function()) {
                         case LEAF_FEATURES -> features(leaf, interruptControllers, tscDeadline, maxProcessors);
-                        case LEAF_EXTENDED_FEATURES -> {
-                            int ecx = leaf.ecx() & ~EXTENDED_ECX_SVM;
-                            yield interruptControllers
-                                    ? leaf.with(leaf.eax(), leaf.ebx(), ecx, leaf.edx())
-                                    : leaf.with(
-                                            leaf.eax(),
-                                            leaf.ebx(),
-                                            ecx & ~EXTENDED_ECX_EXTAPIC,
-                                            leaf.edx() & ~EDX_APIC);
-                        }
+                        case LEAF_EXTENDED_FEATURES -> extendedFeatures(leaf, interruptControllers);
                         case LEAF_KVM_FEATURES ->
                             interruptControllers
                                     ? leaf
@@ -181,6 +172,16 @@ record CpuidTable(List<Leaf> leaves) {
                     });
         }
         return new CpuidTable(own);
+    }
+
+    private static Leaf extendedFeatures(Leaf leaf, boolean interruptControllers) {
+        int ecx = leaf.ecx() & ~EXTENDED_ECX_SVM;
+        int edx = leaf.edx();
+        if (!interruptControllers) {
+            ecx &= ~EXTENDED_ECX_EXTAPIC;
+            edx &= ~EDX_APIC;
+        }
+        return leaf.with(leaf.eax(), leaf.ebx(), ecx, edx);
     }
 
     private static Leaf features(Leaf leaf, boolean interruptControllers, boolean tscDeadline, int maxProcessors) {

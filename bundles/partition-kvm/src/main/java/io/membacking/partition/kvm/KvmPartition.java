@@ -14,9 +14,7 @@ import io.membacking.range.MemoryRange;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
@@ -55,12 +53,10 @@ final class KvmPartition implements Partition {
     private final PartitionRequest request;
     private final Capabilities capabilities;
     private final int vm;
-    private final int runAreaSize;
 
     /** What its processors look like, but for their own APIC ids; null where the host is not x86-64. */
     private final @Nullable CpuidTable cpuid;
 
-    private final KvmFeatures features;
     private final Consumer<KvmPartition> onClose;
     private final List<Reserved> reserved;
     private final Devices devices;
@@ -79,14 +75,7 @@ final class KvmPartition implements Partition {
 
     private final Memory region = new Memory(KvmAbi.MEMORY_REGION_SIZE);
 
-    /** By index; those made for KVM's sake but not asked for yet are in {@code prepared} too. Guards itself, begun and prepared. */
-    private final Map<Integer, KvmProcessor> processors = new TreeMap<>();
-
-    /** Descriptors by index of processors that KVM has made and this has not: KVM never makes one again. */
-    private final Map<Integer, Integer> begun = new TreeMap<>();
-
-    private @Nullable KvmProcessor prepared;
-    private @Nullable StateShape shape;
+    private final KvmProcessors processors;
 
     /** Every {@code struct kvm_irq_level} there can be, each line lowered and raised; null without interrupt controllers. */
     private final @Nullable Memory lines;
@@ -104,10 +93,9 @@ final class KvmPartition implements Partition {
         this.request = request;
         this.capabilities = capabilities;
         this.vm = vm;
-        this.runAreaSize = runAreaSize;
         this.cpuid = cpuid;
-        this.features = features;
         this.onClose = onClose;
+        this.processors = new KvmProcessors(calls, vm, runAreaSize, request, features, cpuid);
         this.dirtyLog = new DirtyLog(calls, vm, features.manualDirtyLog());
         this.slots = new SlotBook(capabilities.maxMappings());
         this.toReadState = "read the state of " + this;
@@ -494,12 +482,12 @@ final class KvmPartition implements Partition {
     public void prefetch(MemoryRange range) throws BackendException {
         String operation = "prefetch in " + this;
         checkPrefetch(range, operation);
-        try (Memory request = new Memory(KvmAbi.PRE_FAULT_MEMORY_SIZE)) {
-            request.clear();
+        try (Memory piece = new Memory(KvmAbi.PRE_FAULT_MEMORY_SIZE)) {
+            piece.clear();
             for (long done = 0; done < range.length(); done += PREFETCH_PIECE) {
-                request.setLong(KvmAbi.PRE_FAULT_GPA, range.start() + done);
-                request.setLong(KvmAbi.PRE_FAULT_BYTES, Math.min(range.length() - done, PREFETCH_PIECE));
-                prefetch(request, new MemoryRange(range.start() + done, range.end()), operation);
+                piece.setLong(KvmAbi.PRE_FAULT_GPA, range.start() + done);
+                piece.setLong(KvmAbi.PRE_FAULT_BYTES, Math.min(range.length() - done, PREFETCH_PIECE));
+                prefetch(piece, new MemoryRange(range.start() + done, range.end()), operation);
             }
         }
     }
@@ -521,37 +509,11 @@ final class KvmPartition implements Partition {
     }
 
     /** @param rest what is left of the range, from what is requested now on */
-    private void prefetch(Memory request, MemoryRange rest, String operation) throws BackendException {
+    private void prefetch(Memory piece, MemoryRange rest, String operation) throws BackendException {
         life.readLock().lock();
         try {
             checkOpen();
-            List<KvmProcessor> candidates;
-            synchronized (processors) {
-                if (processors.isEmpty()) {
-                    prepared = newProcessor(0, operation);
-                    processors.put(0, prepared);
-                }
-                candidates = List.copyOf(processors.values());
-            }
-            boolean inside = false;
-            for (KvmProcessor processor : candidates) {
-                int result = processor.prefetch(request);
-                if (result == 0) {
-                    return;
-                }
-                if (result < 0) {
-                    throw KvmErrors.failed(operation, rest, "KVM could not populate its tables", result);
-                }
-                inside |= result == KvmProcessor.INSIDE;
-            }
-            throw inside
-                    ? KvmErrors.refused(
-                            operation,
-                            rest,
-                            "every processor is inside the guest",
-                            "prefetch while one is held or stopped")
-                    : KvmErrors.refused(
-                            operation, rest, "its processors are closed", "prefetch while there is one, or do without");
+            processors.prefetch(piece, rest, operation);
         } finally {
             life.readLock().unlock();
         }
@@ -587,78 +549,9 @@ final class KvmPartition implements Partition {
         life.readLock().lock();
         try {
             checkOpen();
-            synchronized (processors) {
-                KvmProcessor ready = prepared;
-                if (ready != null && ready.index() == index) {
-                    prepared = null;
-                    return ready;
-                }
-                if (processors.containsKey(index)) {
-                    throw KvmErrors.refused(
-                            operation,
-                            null,
-                            "it was created before, and KVM keeps it as long as the partition",
-                            "use it, or make another partition");
-                }
-                KvmProcessor processor = newProcessor(index, operation);
-                processors.put(index, processor);
-                return processor;
-            }
+            return processors.create(index, operation);
         } finally {
             life.readLock().unlock();
-        }
-    }
-
-    /** Holds the lock of processors. */
-    private KvmProcessor newProcessor(int index, String operation) throws BackendException {
-        CpuidTable model = cpuid;
-        if (model == null) {
-            throw KvmErrors.refused(
-                    operation,
-                    null,
-                    "processors are x86-64, and this host is " + System.getProperty("os.arch", "?"),
-                    "use an x86-64 host");
-        }
-        Integer fd = begun.get(index);
-        if (fd == null) {
-            fd = calls.ioctl(vm, KvmAbi.KVM_CREATE_VCPU, index);
-            if (fd < 0) {
-                throw KvmErrors.failed(operation, null, "KVM refuses another processor", fd);
-            }
-            begun.put(index, fd);
-        }
-        KvmProcessor processor = newProcessor(index, fd, model, operation);
-        begun.remove(index);
-        return processor;
-    }
-
-    /** What can be done again, should it fail: the descriptor stays open then. */
-    private KvmProcessor newProcessor(int index, int fd, CpuidTable model, String operation) throws BackendException {
-        try (Memory own = model.forProcessor(index).toMemory()) {
-            int result = calls.ioctl(fd, KvmAbi.KVM_SET_CPUID2, own);
-            if (result < 0) {
-                throw KvmErrors.failed(operation, null, "KVM refuses its CPUID", result);
-            }
-        }
-        StateShape known = shape;
-        if (known == null) {
-            known = StateShape.find(calls, fd, features, request.interruptControllers(), model.vectorSize(), operation);
-            shape = known;
-        }
-        long address = calls.map(fd, runAreaSize);
-        if (address < 0) {
-            throw KvmErrors.failed(operation, null, "its run area cannot be mapped", (int) address);
-        }
-        KvmProcessor processor = new KvmProcessor(calls, name(), index, fd, new RunArea(address), runAreaSize, known);
-        boolean ready = false;
-        try {
-            processor.prepare(operation);
-            ready = true;
-            return processor;
-        } finally {
-            if (!ready) {
-                processor.discard();
-            }
         }
     }
 
@@ -771,14 +664,7 @@ final class KvmPartition implements Partition {
                 return;
             }
             closed = true;
-            synchronized (processors) {
-                processors.values().forEach(KvmProcessor::stop); // all at once, so that they leave side by side
-                processors.values().forEach(KvmProcessor::close);
-                processors.clear();
-                prepared = null;
-                begun.values().forEach(calls::close);
-                begun.clear();
-            }
+            processors.close();
             calls.close(vm); // the last descriptor: the kernel deletes the slots
             synchronized (slots) {
                 slots.clear();

@@ -48,12 +48,12 @@ final class WinHvCalls implements WhpCalls {
 
     @Override
     public int getCapability(int code, Pointer buffer, int size, Pointer written) {
-        return !loaded ? Hresult.NO_SUCH_CALL : WinHv.WHvGetCapability(code, buffer, size, written);
+        return loaded ? WinHv.WHvGetCapability(code, buffer, size, written) : Hresult.NO_SUCH_CALL;
     }
 
     @Override
     public int createPartition(Pointer handle) {
-        return !loaded ? Hresult.NO_SUCH_CALL : WinHv.WHvCreatePartition(handle);
+        return loaded ? WinHv.WHvCreatePartition(handle) : Hresult.NO_SUCH_CALL;
     }
 
     // Without the library there is no partition, and none of these is called.
