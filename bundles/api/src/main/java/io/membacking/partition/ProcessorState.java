@@ -123,7 +123,31 @@ public record ProcessorState(
             long cr4,
             long cr8,
             long efer,
-            long apicBase) {}
+            long apicBase) {
+        /** The same but for how it runs: its mode, protection and paging. */
+        public SystemRegisters withControl(long newCr0, long newCr3, long newCr4, long newEfer) {
+            return new SystemRegisters(
+                    cs, ds, es, fs, gs, ss, tr, ldt, gdt, idt, newCr0, cr2, newCr3, newCr4, cr8, newEfer, apicBase);
+        }
+
+        /** The same with another task priority, 0 to 15. */
+        public SystemRegisters withCr8(long newCr8) {
+            return new SystemRegisters(
+                    cs, ds, es, fs, gs, ss, tr, ldt, gdt, idt, cr0, cr2, cr3, cr4, newCr8, efer, apicBase);
+        }
+
+        /** The same but for the segments of data, other than the stack's. */
+        public SystemRegisters withData(Segment newDs, Segment newEs, Segment newFs, Segment newGs) {
+            return new SystemRegisters(
+                    cs, newDs, newEs, newFs, newGs, ss, tr, ldt, gdt, idt, cr0, cr2, cr3, cr4, cr8, efer, apicBase);
+        }
+
+        /** The same but for where its descriptors and its interrupt handlers are found. */
+        public SystemRegisters withTables(Table newGdt, Table newIdt) {
+            return new SystemRegisters(
+                    cs, ds, es, fs, gs, ss, tr, ldt, newGdt, newIdt, cr0, cr2, cr3, cr4, cr8, efer, apicBase);
+        }
+    }
 
     /**
      * The x87, SSE and later vector registers. Immutable.

@@ -440,24 +440,7 @@ public abstract class PartitionBackendContract extends ProcessorStateContract {
         start(processor, GuestProgram.Mode.PROTECTED, registers().done());
         ProcessorState state = processor.state();
         ProcessorState.SystemRegisters s = state.system();
-        processor.setState(state.with(new ProcessorState.SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                new ProcessorState.Table(0, 0),
-                s.cr0(),
-                s.cr2(),
-                s.cr3(),
-                s.cr4(),
-                s.cr8(),
-                s.efer(),
-                s.apicBase())));
+        processor.setState(state.with(s.withTables(s.gdt(), new ProcessorState.Table(0, 0))));
         assertFalse(runTo(processor, Exit.Shutdown.class).detail().isEmpty());
     }
 

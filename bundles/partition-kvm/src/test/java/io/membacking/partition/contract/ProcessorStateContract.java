@@ -444,25 +444,7 @@ public abstract class ProcessorStateContract extends BackendFixture {
         ProcessorState good = processor.state();
         ProcessorState.SystemRegisters s = good.system();
         // Long mode active without the paging that it needs.
-        ProcessorState bad = good.with(registers().rax(6).done())
-                .with(new ProcessorState.SystemRegisters(
-                        s.cs(),
-                        s.ds(),
-                        s.es(),
-                        s.fs(),
-                        s.gs(),
-                        s.ss(),
-                        s.tr(),
-                        s.ldt(),
-                        s.gdt(),
-                        s.idt(),
-                        s.cr0(),
-                        s.cr2(),
-                        s.cr3(),
-                        0,
-                        s.cr8(),
-                        s.efer(),
-                        s.apicBase()));
+        ProcessorState bad = good.with(registers().rax(6).done()).with(s.withControl(s.cr0(), s.cr3(), 0, s.efer()));
         assertThrows(BackendException.class, () -> processor.setState(bad));
         assertEquals(withoutTime(good), withoutTime(processor.state()));
         TreeMap<Integer, Long> msrs = new TreeMap<>(good.msrs());
@@ -472,24 +454,7 @@ public abstract class ProcessorStateContract extends BackendFixture {
         assertTrue(refused.getMessage().contains("0x12345678"), refused::getMessage);
         assertEquals(withoutTime(good), withoutTime(processor.state()));
         ProcessorState.Segment wide = new ProcessorState.Segment(0, 0, 0x10000, 0x93);
-        ProcessorState misuse = good.with(new ProcessorState.SystemRegisters(
-                s.cs(),
-                wide,
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                s.cr0(),
-                s.cr2(),
-                s.cr3(),
-                s.cr4(),
-                s.cr8(),
-                s.efer(),
-                s.apicBase()));
+        ProcessorState misuse = good.with(s.withData(wide, s.es(), s.fs(), s.gs()));
         assertThrows(IllegalArgumentException.class, () -> processor.setState(misuse));
         assertEquals(withoutTime(good), withoutTime(processor.state()));
     }

@@ -131,27 +131,8 @@ class KvmBackendTest extends PartitionBackendContract {
         ram.write(0x8000, code);
         Processor processor = partitionWithRam().createProcessor(0);
         start(processor, GuestProgram.Mode.LONG, registers().done());
-        ProcessorState.SystemRegisters s = processor.state().system();
-        processor.setState(processor
-                .state()
-                .with(new ProcessorState.SystemRegisters(
-                        s.cs(),
-                        s.ds(),
-                        s.es(),
-                        s.fs(),
-                        s.gs(),
-                        s.ss(),
-                        s.tr(),
-                        s.ldt(),
-                        s.gdt(),
-                        s.idt(),
-                        s.cr0(),
-                        s.cr2(),
-                        s.cr3(),
-                        s.cr4(),
-                        9,
-                        s.efer(),
-                        s.apicBase())));
+        ProcessorState state = processor.state();
+        processor.setState(state.with(state.system().withCr8(9)));
         runTo(processor, Exit.Halt.class);
         assertEquals(9, processor.state().general().rax());
     }

@@ -149,32 +149,6 @@ class KvmMovingTest extends BackendFixture {
                 platform);
     }
 
-    private static ProcessorState withCr4(ProcessorState state, long cr4) {
-        return withControl(state, cr4, state.system().cr8());
-    }
-
-    private static ProcessorState withControl(ProcessorState state, long cr4, long cr8) {
-        SystemRegisters s = state.system();
-        return state.with(new SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                s.cr0(),
-                s.cr2(),
-                s.cr3(),
-                cr4,
-                cr8,
-                s.efer(),
-                s.apicBase()));
-    }
-
     /** Real mode with a handler for vector 0x40, and the local APIC at FS. */
     private void startWithHandler(Processor processor, byte[] program, byte[] handler, GeneralRegisters registers)
             throws BackendException {
@@ -184,24 +158,7 @@ class KvmMovingTest extends BackendFixture {
         ProcessorState state = GuestStates.real(processor.state(), registers);
         SystemRegisters s = state.system();
         Segment apic = new Segment(0xfee00000L, 0xffff, 0, s.ds().attributes());
-        processor.setState(state.with(new SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                apic,
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                s.cr0(),
-                s.cr2(),
-                s.cr3(),
-                s.cr4(),
-                s.cr8(),
-                s.efer(),
-                s.apicBase())));
+        processor.setState(state.with(s.withData(s.ds(), s.es(), apic, s.gs())));
     }
 
     // Vectors and time.
@@ -225,7 +182,8 @@ class KvmMovingTest extends BackendFixture {
                         .rcx(1)
                         .rbx(UNMAPPED)
                         .done());
-        state = withCr4(state, state.system().cr4() | (xsave ? 1 << 18 : 0)); // OSXSAVE
+        SystemRegisters s = state.system();
+        state = state.with(s.withControl(s.cr0(), s.cr3(), s.cr4() | (xsave ? 1 << 18 : 0), s.efer())); // OSXSAVE
         guest.processor()
                 .setState(new ProcessorState(
                         state.general(),
@@ -413,7 +371,7 @@ class KvmMovingTest extends BackendFixture {
         lapic[0x80] = 0x20; // task priority
         lapic[0x240] = 4; // interrupt requested: vector 0x82
         ProcessorState changed = with(
-                withControl(state, state.system().cr4(), 2),
+                state.with(state.system().withCr8(2)),
                 state.events(),
                 state.activity(),
                 Optional.of(withPart(withPart(platform, StateParts.MSRS, msrs), StateParts.LAPIC, lapic)));

@@ -179,24 +179,7 @@ class KvmStateCallsTest {
 
     private static ProcessorState withControl(ProcessorState state, long cr0, long cr4, long cr8, long efer) {
         SystemRegisters s = state.system();
-        return state.with(new SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                cr0,
-                s.cr2(),
-                s.cr3(),
-                cr4,
-                cr8,
-                efer,
-                s.apicBase()));
+        return state.with(s.withControl(cr0, s.cr3(), cr4, efer).withCr8(cr8));
     }
 
     @Test

@@ -8,7 +8,6 @@ import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.ProcessorState.PendingEvents;
 import io.membacking.partition.ProcessorState.PendingInterrupt;
 import io.membacking.partition.ProcessorState.Shadow;
-import io.membacking.partition.ProcessorState.SystemRegisters;
 import io.membacking.partition.contract.GuestStates;
 import io.membacking.partition.reference.SystemGuest.Mode;
 import io.membacking.partition.reference.SystemGuest.Outcome;
@@ -238,25 +237,7 @@ class SystemBehaviourTest {
     // Pages of 32-bit code.
 
     private ProcessorState paged(ProcessorState state, long cr3, long cr4, long efer) {
-        SystemRegisters s = state.system();
-        return state.with(new SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                0x80010031L,
-                0,
-                cr3,
-                cr4,
-                s.cr8(),
-                efer,
-                s.apicBase()));
+        return state.with(state.system().withControl(0x80010031L, cr3, cr4, efer));
     }
 
     private static final long LEGACY = 0x100000;

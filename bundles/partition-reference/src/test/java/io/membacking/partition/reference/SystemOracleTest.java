@@ -354,24 +354,7 @@ class SystemOracleTest {
             return state;
         }
         ProcessorState.Segment data = new ProcessorState.Segment(0, -1, SystemGuest.DATA_USER, 0xc0f3);
-        return state.with(new SystemRegisters(
-                s.cs(),
-                data,
-                data,
-                data,
-                data,
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                s.cr0(),
-                s.cr2(),
-                s.cr3(),
-                s.cr4(),
-                s.cr8(),
-                s.efer(),
-                s.apicBase()));
+        return state.with(s.withData(data, data, data, data));
     }
 
     // Pages.
@@ -455,24 +438,7 @@ class SystemOracleTest {
             ProcessorState state, long tables, boolean noExecute, boolean writeProtect) {
         SystemRegisters s = state.system();
         long cr0 = writeProtect ? s.cr0() : s.cr0() & ~0x10000L;
-        return state.with(new SystemRegisters(
-                s.cs(),
-                s.ds(),
-                s.es(),
-                s.fs(),
-                s.gs(),
-                s.ss(),
-                s.tr(),
-                s.ldt(),
-                s.gdt(),
-                s.idt(),
-                cr0,
-                s.cr2(),
-                tables,
-                s.cr4(),
-                s.cr8(),
-                noExecute ? s.efer() | 0x800 : s.efer(),
-                s.apicBase()));
+        return state.with(s.withControl(cr0, tables, s.cr4(), noExecute ? s.efer() | 0x800 : s.efer()));
     }
 
     // Comparing.
