@@ -20,6 +20,18 @@ WINAPI void *VirtualAllocEx(HANDLE, void *, size_t, uint32_t, uint32_t);
 WINAPI int VirtualFreeEx(HANDLE, void *, size_t, uint32_t);
 WINAPI int WriteProcessMemory(HANDLE, void *, const void *, size_t, size_t *);
 
+WINAPI int GetModuleHandleExW(uint32_t, const void *, HANDLE *);
+
+enum { PROCESS_ATTACH = 1, PIN_THE_ONE_AT = 1 | 4 };
+
+/* Never unloaded, for it has a signal handler. "-z nodelete" will not do: Wine fixes a library's tables up in place, at each loading. */
+WINAPI int DllMain(HANDLE module, uint32_t reason, void *reserved) {
+    HANDLE pinned;
+    (void)module;
+    (void)reserved;
+    return reason != PROCESS_ATTACH || GetModuleHandleExW(PIN_THE_ONE_AT, (const void *)(uintptr_t)DllMain, &pinned);
+}
+
 enum { RESERVE_AND_COMMIT = 0x3000, RELEASE = 0x8000, READ_WRITE = 4, KNOWN = 16 };
 
 static int find_mark(void *at, const uint8_t *mark, size_t size) {

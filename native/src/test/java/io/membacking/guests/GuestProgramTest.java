@@ -4,17 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,11 +49,11 @@ class GuestProgramTest {
 
     @Test
     void committedBytesAreWhatTheSourcesAssembleTo(@TempDir Path out) throws Exception {
-        require(
+        Tools.require(
                 "committedBytesAreWhatTheSourcesAssembleTo",
                 "as and ld for x86-64 on PATH (binutils)",
-                X86_64 && onPath("as") && onPath("ld"));
-        run("sh", SOURCES.resolve("build.sh").toString(), out.toString());
+                X86_64 && Tools.onPath("as") && Tools.onPath("ld"));
+        Tools.run("sh", SOURCES.resolve("build.sh").toString(), out.toString());
         assertEquals(filesIn(out), filesIn(RESOURCES));
         for (String name : filesIn(out)) {
             assertArrayEquals(
@@ -68,58 +65,20 @@ class GuestProgramTest {
 
     @Test
     void everyProgramKeepsItsContractOnKvm(@TempDir Path out) throws Exception {
-        require("everyProgramKeepsItsContractOnKvm", "gcc for x86-64 on PATH", X86_64 && onPath("gcc"));
+        Tools.require("everyProgramKeepsItsContractOnKvm", "gcc for x86-64 on PATH", X86_64 && Tools.onPath("gcc"));
         Path kvm = Path.of("/dev/kvm");
-        require(
+        Tools.require(
                 "everyProgramKeepsItsContractOnKvm",
                 "/dev/kvm to read and write",
                 Files.isReadable(kvm) && Files.isWritable(kvm));
         String harness = out.resolve("kvm_guests").toString();
-        run("gcc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", harness, "harness/kvm_guests.c");
-        run(harness, RESOURCES.toString());
-    }
-
-    private static void run(String... command) throws Exception {
-        Path output = Files.createTempFile("native", ".log");
-        try {
-            Process process = new ProcessBuilder(command)
-                    .redirectErrorStream(true)
-                    .redirectOutput(output.toFile())
-                    .start();
-            boolean ended = process.waitFor(120, TimeUnit.SECONDS);
-            if (!ended) {
-                process.destroyForcibly().waitFor();
-            }
-            String text = Files.readString(output);
-            assertTrue(ended, () -> String.join(" ", command) + " did not end within 120 s:\n" + text);
-            assertEquals(0, process.exitValue(), () -> String.join(" ", command) + ":\n" + text);
-        } finally {
-            Files.delete(output);
-        }
+        Tools.run("gcc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", harness, "harness/kvm_guests.c");
+        Tools.run(harness, RESOURCES.toString());
     }
 
     private static Set<String> filesIn(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(TreeSet::new));
         }
-    }
-
-    /** Skips the test by name when what it needs is missing, or fails it where the build requires everything. */
-    private static void require(String test, String what, boolean there) {
-        if (there) {
-            return;
-        }
-        String message = "SKIPPED " + test + ": it needs " + what;
-        System.err.println(message);
-        if ("all".equals(System.getProperty("membacking.require"))) {
-            throw new AssertionError(message + ", and membacking.require=all");
-        }
-        Assumptions.abort(message);
-    }
-
-    private static boolean onPath(String name) {
-        return Stream.of(System.getenv("PATH").split(File.pathSeparator))
-                .map(folder -> Path.of(folder, name))
-                .anyMatch(Files::isExecutable);
     }
 }
