@@ -181,6 +181,10 @@ static void run_until_kicked(struct machine m) {
     if (errno != EINTR) fail("KVM_RUN");
 }
 
+static volatile uint64_t *guest_word(int index) {
+    return (uint64_t *)(ram + COUNTER) + index;
+}
+
 static void *processor(void *unused) {
     (void)unused;
     for (;;) {
@@ -191,6 +195,8 @@ static void *processor(void *unused) {
         from.run->immediate_exit = 1;
         run_until_kicked(from); /* completes a port or MMIO operation, should there be one */
         times[0] = microseconds();
+        *guest_word(1) = 0;
+        *guest_word(3) = 10; /* the one across the move is among its next steps */
         get(from);
         times[1] = microseconds();
         set(machines[!here]);
@@ -209,8 +215,9 @@ static void do_nothing(int number) {
 static void start(struct machine m) {
     static const unsigned char code[] = {
         0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0x49, 0x89, 0xc1, 0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09,
-        0xd0, 0x48, 0x89, 0xc1, 0x4c, 0x29, 0xc9, 0x49, 0x89, 0xc1, 0x48, 0x3b, 0x4f, 0x08, 0x76, 0x04, 0x48, 0x89, 0x4f, 0x08,
-        0x4c, 0x89, 0x4f, 0x10, 0x49, 0xff, 0xc0, 0x4c, 0x89, 0x07, 0xeb, 0xd8};
+        0xd0, 0x48, 0x89, 0xc1, 0x4c, 0x29, 0xc9, 0x49, 0x89, 0xc1, 0x48, 0x83, 0x7f, 0x18, 0x00, 0x74, 0x0e, 0x48, 0xff, 0x4f,
+        0x18, 0x48, 0x3b, 0x4f, 0x08, 0x76, 0x04, 0x48, 0x89, 0x4f, 0x08, 0x4c, 0x89, 0x4f, 0x10, 0x49, 0xff, 0xc0, 0x4c, 0x89,
+        0x07, 0xeb, 0xcd};
     memcpy(ram + CODE, code, sizeof code);
     *(uint64_t *)(ram + 0x1000) = 0x2000 | 7;
     *(uint64_t *)(ram + 0x2000) = 0x3000 | 7;
@@ -236,10 +243,6 @@ static void await_count(void) {
     volatile uint64_t *counter = (uint64_t *)(ram + COUNTER);
     uint64_t seen = *counter;
     while (*counter == seen) __builtin_ia32_pause();
-}
-
-static volatile uint64_t *guest_word(int index) {
-    return (uint64_t *)(ram + COUNTER) + index;
 }
 
 /* Of the guest's time-stamp counter. */
@@ -269,7 +272,6 @@ static void measure(int slots, int moves) {
         machines[!from] = make(slots);
         double prepared = microseconds();
         await_count();
-        *guest_word(1) = 0;
         double kicked = microseconds();
         asked = 1;
         machines[from].run->immediate_exit = 1;

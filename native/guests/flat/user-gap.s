@@ -1,6 +1,7 @@
-# Long mode, CPL3: finds the longest time that it did not run. Counts laps in [RDI], keeps the largest step of the time-stamp counter
-# between two laps in [RDI+8] (the host sets it to 0 to begin anew) and the last time-stamp in [RDI+16], for ever.
-# In: RDI address of three 64-bit words.
+# Long mode, CPL3: finds how long it stood still. Counts laps in [RDI] and keeps the last time-stamp in [RDI+16], for ever; in [RDI+8]
+# the largest of as many steps of the time-stamp counter, from lap to lap, as the host says in [RDI+24]: more than one, for it may be
+# stopped with a step in hand.
+# In: RDI address of four 64-bit words.
 .intel_syntax noprefix
 .code64
 .globl start
@@ -15,6 +16,9 @@ lap:	rdtsc
 	mov rcx, rax
 	sub rcx, r9
 	mov r9, rax
+	cmp qword ptr [rdi+24], 0
+	je same
+	dec qword ptr [rdi+24]
 	cmp rcx, [rdi+8]
 	jbe same
 	mov [rdi+8], rcx

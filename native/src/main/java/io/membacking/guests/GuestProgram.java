@@ -177,10 +177,10 @@ public enum GuestProgram {
     USER_MIGRANT(Mode.LONG_USER),
 
     /**
-     * Finds the longest time that it did not run, for ever.
+     * Finds how long it stood still, for ever.
      *
-     * <p>In: RDI address of three 64-bit words, all 0. +0 laps, +8 the largest step of the time-stamp counter between two laps (the
-     * host writes 0 to begin anew), +16 the last time-stamp. Needs CR4 TSD clear.
+     * <p>In: RDI address of four 64-bit words, all 0. +0 laps, +8 the largest of as many steps of the time-stamp counter, from lap to
+     * lap, as the host says at +24, +16 the last time-stamp. Needs CR4 TSD clear.
      */
     USER_GAP(Mode.LONG_USER),
 

@@ -49,7 +49,7 @@ final class Mover {
             requireAttached(to);
             GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));
             clock.restoring(() -> {
-                state.give(to);
+                state.give(to.partition(), to.processors());
                 lines.restore(to.partition(), raised);
             });
             gate.letGo(to.processors());
@@ -120,7 +120,7 @@ final class Mover {
     void land(GuestState state, Engagement to, MoveClock clock) throws BackendException {
         clock.restoring(() -> {
             requireAttached(to);
-            state.give(to);
+            state.give(to.partition(), to.processors());
             lines.restore(to.partition(), (BitSet) state.lines().clone());
         });
         gate.letGo(to.processors());

@@ -293,7 +293,7 @@ final class Placement {
     /** @throws MembackingException with the guest going on where it was, and nothing left in the target */
     private void fly(Engagement from, Backends.Installed target, Supplier<Duration> hold, MoveClock clock)
             throws MembackingException {
-        Engagement to = clock.preparing(() -> open(target, otherThan(from)));
+        Engagement to = clock.preparing(() -> prepare(from, target));
         try {
             mover.cutOver(from, to, hold.get(), clock);
         } catch (BackendException | RuntimeException | Error e) {
@@ -311,6 +311,18 @@ final class Placement {
             }
         }
         clock.closing(from);
+    }
+
+    private Engagement prepare(Engagement from, Backends.Installed target) throws MembackingException {
+        Engagement to = open(target, otherThan(from));
+        try {
+            // Last of all, for what was compiled and fetched to be still there when it counts.
+            Engagement.rehearse(target, request, model());
+            return to;
+        } catch (BackendException | RuntimeException | Error e) {
+            to.close();
+            throw e;
+        }
     }
 
     private boolean goBack(Engagement from, Engagement to, Throwable drift, MoveClock clock) {

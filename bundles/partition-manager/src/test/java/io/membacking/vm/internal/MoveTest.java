@@ -608,6 +608,27 @@ class MoveTest {
         assertThrows(IllegalArgumentException.class, () -> vm.move("(x"));
     }
 
+    /** On a partition without memory, while the guest runs: it does not even stand still. */
+    @Test
+    void whatCannotBeSetIsFoundBeforeTheProcessorsAreHeld() throws Exception {
+        VirtualMachine vm = vm(2);
+        Run run = run(vm);
+        nextArrives();
+        next.failBare = true;
+        for (Step step : List.of(Step.STATE, Step.PLATFORM_STATE, Step.SET_STATE, Step.SET_PLATFORM_STATE)) {
+            next.fail = step;
+            MoveResult result = done(vm.move(""));
+            assertEquals(Kind.STAYED, result.kind());
+            assertTrue(result.reason().contains(step.name()), result.reason());
+            assertEquals(Duration.ZERO, result.standStill());
+            assertEquals(0, next.open());
+            assertTrue(vm.forecast("").obstacles().toString().contains(step.name()));
+        }
+        next.fail = null;
+        assertEquals(Kind.MOVED, done(vm.move("")).kind());
+        run.stop(0, "seen");
+    }
+
     @Test
     void movesAskedForAtOnceFollowOneAnother() throws Exception {
         VirtualMachine vm = vm(2);

@@ -42,7 +42,10 @@ final class ScriptedBackend implements PartitionBackend {
         SET_LINE
     }
 
+    /** Those that had memory: others are made to see whether they can be, and to rehearse. */
     final List<ScriptedPartition> partitions = new CopyOnWriteArrayList<>();
+
+    private final List<ScriptedPartition> all = new CopyOnWriteArrayList<>();
     private final String name;
     volatile Availability availability = Availability.USABLE;
     volatile int failProcessor = -1;
@@ -51,6 +54,9 @@ final class ScriptedBackend implements PartitionBackend {
     volatile boolean forgetMappings;
     volatile @Nullable RuntimeException whenAskedForMappings;
     volatile @Nullable Step fail;
+    /** Whether that fails without memory too. */
+    volatile boolean failBare;
+
     volatile String stateFormat = "scripted";
     volatile int width = 46;
     /** Called when a partition is made: what happens while a move is prepared. */
@@ -105,12 +111,12 @@ final class ScriptedBackend implements PartitionBackend {
         onCreate.run();
         step(Step.CREATE);
         ScriptedPartition partition = new ScriptedPartition(request);
-        partitions.add(partition);
+        all.add(partition);
         return partition;
     }
 
     long open() {
-        return partitions.stream().filter(p -> !p.isClosed()).count();
+        return all.stream().filter(p -> !p.isClosed()).count();
     }
 
     static BackendException failure(String operation) {
@@ -152,6 +158,15 @@ final class ScriptedBackend implements PartitionBackend {
                 throw failure("map " + mapping.range());
             }
             mappings.add(mapping);
+            if (!partitions.contains(this)) {
+                partitions.add(this);
+            }
+        }
+
+        private void step(Step step) throws BackendException {
+            if (failBare || partitions.contains(this)) {
+                ScriptedBackend.this.step(step);
+            }
         }
 
         @Override
@@ -189,7 +204,7 @@ final class ScriptedBackend implements PartitionBackend {
             if (index == failProcessor) {
                 throw failure("create processor " + index);
             }
-            ScriptedProcessor processor = new ScriptedProcessor(index, ScriptedBackend.this);
+            ScriptedProcessor processor = new ScriptedProcessor(index, this);
             processors.add(processor);
             return processor;
         }
@@ -241,16 +256,16 @@ final class ScriptedBackend implements PartitionBackend {
 
         volatile ProcessorState state;
         private final int index;
-        private final @Nullable ScriptedBackend backend;
+        private final @Nullable ScriptedPartition partition;
         private volatile boolean closed;
 
         ScriptedProcessor(int index) {
             this(index, null);
         }
 
-        ScriptedProcessor(int index, @Nullable ScriptedBackend backend) {
+        ScriptedProcessor(int index, @Nullable ScriptedPartition partition) {
             this.index = index;
-            this.backend = backend;
+            this.partition = partition;
             this.state = stateAt(0xfff0);
         }
 
@@ -266,8 +281,8 @@ final class ScriptedBackend implements PartitionBackend {
         }
 
         private void step(Step step) throws BackendException {
-            if (backend != null) {
-                backend.step(step);
+            if (partition != null) {
+                partition.step(step);
             }
         }
 

@@ -8,6 +8,9 @@ import io.membacking.memory.GuestMemoryManager;
 import io.membacking.memory.MemoryLayout;
 import io.membacking.memory.RamRange;
 import io.membacking.memory.internal.GuestMemories;
+import io.membacking.partition.Partition;
+import io.membacking.partition.PartitionBackend;
+import io.membacking.partition.Processor;
 import io.membacking.partition.ProcessorState;
 import io.membacking.partition.ProcessorState.GeneralRegisters;
 import io.membacking.partition.ProcessorState.Segment;
@@ -25,6 +28,8 @@ import io.membacking.vm.VirtualMachine;
 import io.membacking.vm.VmRequest;
 import io.membacking.vm.internal.PlainBackends;
 import io.membacking.vm.internal.VirtualMachineRegistry;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -33,9 +38,9 @@ import java.util.concurrent.ExecutionException;
 import java.util.function.ToDoubleFunction;
 
 /**
- * How long a guest stands still when it is moved from one KVM backend to another, as the guest itself sees it: the largest step of its
- * time-stamp counter. The guest and its memory are those of native/bench/kvm_swap.c: 2 MiB of RAM, and other regions of a page each,
- * every second page from 4 GiB on.
+ * How long a guest stands still when it is moved from one KVM backend to another, as the guest itself sees it: the step of its
+ * time-stamp counter across the move. The guest and its memory are those of native/bench/kvm_swap.c: 2 MiB of RAM, and other regions
+ * of a page each, every second page from 4 GiB on.
  *
  * <p>Arguments: regions, moves. Prints one line like that program's: the medians, in microseconds. Parts are those of {@link
  * MoveResult.Times}; a move's first and last, {@code prepare} and what follows {@code restore}, pass while the guest runs.
@@ -44,6 +49,8 @@ final class StandStill {
     private static final long PAGE = MemoryRange.PAGE_SIZE;
     private static final long GIB = 1L << 30;
     private static final long WORDS = 0x20000;
+    private static final long GAP = WORDS + 8;
+    private static final long STEPS = WORDS + 24;
     private static final long PAGE_TABLES = 0x1000;
     /** Moves before those that count: the compiler must have seen them. */
     private static final int WARM = 300;
@@ -60,8 +67,6 @@ final class StandStill {
                 KvmBackend one = new KvmBackend();
                 KvmBackend other = new KvmBackend();
                 VirtualMachineRegistry machines = new VirtualMachineRegistry()) {
-            PlainBackends.arrive(machines, one, 1);
-            PlainBackends.arrive(machines, other, 2);
             GuestMemoryManager memory = memories.builder("guest")
                     .layout(MemoryLayout.of(
                             List.of(RamRange.of(new MemoryRange(0, 2 << 20))),
@@ -69,11 +74,35 @@ final class StandStill {
                             Optional.empty()))
                     .build();
             addRegions(memory, regions - 1);
+            Runnable mark = () -> {
+                memory.memory().writeLong(GAP, 0);
+                memory.memory().writeLong(STEPS, 10);
+            };
+            PlainBackends.arrive(machines, marking(PartitionBackend.class, one, mark), 1);
+            PlainBackends.arrive(machines, marking(PartitionBackend.class, other, mark), 2);
             VirtualMachine machine = machines.create(VmRequest.of("guest", memory));
             prepare(machine);
             machine.start((processor, exit) -> Outcome.unhandled());
             measure(machine, regions, moves);
         }
+    }
+
+    /** A backend that marks when a processor's state is taken: for the guest, among whose next steps is the one across the move. */
+    private static <T> T marking(Class<T> type, Object real, Runnable mark) {
+        return type.cast(
+                Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, (proxy, method, given) -> {
+                    if (method.getName().equals("state")) {
+                        mark.run();
+                    }
+                    try {
+                        Object result = method.invoke(real, given);
+                        return result instanceof Partition
+                                ? marking(Partition.class, result, mark)
+                                : result instanceof Processor ? marking(Processor.class, result, mark) : result;
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                }));
     }
 
     private static void addRegions(GuestMemoryManager memory, int count) throws Exception {
@@ -133,12 +162,11 @@ final class StandStill {
         int warm = regions > 4096 ? WARM / 10 : WARM;
         for (int i = -warm; i < moves; i++) {
             awaitLap(machine);
-            machine.memory().memory().writeLong(WORDS + 8, 0);
             MoveResult result = move(machine);
             awaitLap(machine);
             if (i >= 0) {
                 results[i] = result;
-                gaps[i] = machine.memory().memory().readLong(WORDS + 8) / perMicrosecond;
+                gaps[i] = machine.memory().memory().readLong(GAP) / perMicrosecond;
             }
         }
         Arrays.sort(gaps);

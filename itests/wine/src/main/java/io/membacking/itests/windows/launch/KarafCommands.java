@@ -21,8 +21,8 @@ import org.osgi.util.tracker.ServiceTracker;
 
 /**
  * {@code KarafCommands KAR COMMAND...}: stock Karaf in this JVM, which its system properties and class path are to be set for, a
- * KAR file that is installed, and commands of its shell, each with what it writes, as its administrator. A command in the form {@code TEXT <- COMMAND} is given
- * again until it writes the text. Ends with 0 if all went well, and otherwise with 1 and why.
+ * KAR file that is installed, and commands of its shell, each with what it writes, as its administrator. A command in the form
+ * {@code TEXT <- COMMAND} is given again until it writes the text. Ends with 0 if all went well, and otherwise with 1 and why.
  *
  * <p>Its shell is asked for as a service, for there is no terminal; Karaf's classes are not compiled against.
  */
