@@ -24,7 +24,7 @@ public record MoveResult(Kind kind, String from, String to, String reason, Durat
     /**
      * Nanoseconds.
      *
-     * @param prepare making and filling the other partition, while the guest runs on
+     * @param prepare making and filling the other partition, and rehearsing on one that is thrown away, while the guest runs on
      * @param hold until every processor is out of the guest, its last exit handled and complete
      * @param save taking the state
      * @param restore setting it in the other
