@@ -324,7 +324,8 @@ final class BackingExchange {
         try {
             String text = Files.readString(path, StandardCharsets.US_ASCII);
             int space = text.indexOf(' ');
-            if (space < 0 || !text.endsWith("\n")) {
+            // A read may overtake the write: what is not there yet, be it the first byte alone, reads as 0.
+            if (space < 0 || !text.endsWith("\n") || text.indexOf('\0') >= 0) {
                 return null;
             }
             return new Meeting(

@@ -27,6 +27,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -211,7 +212,7 @@ class BackingExchangeTest {
         try (Backing ram = host.allocate(BackingRequest.shared("ram", SIZE))) {
             Future<?> offer = offering(host, ram);
             String meeting = "";
-            while (!meeting.endsWith("\n")) {
+            while (!meeting.endsWith("\n") || meeting.indexOf('\0') >= 0) {
                 meeting = Files.exists(socket()) ? Files.readString(socket()) : "";
             }
             int port = Integer.parseInt(meeting.substring(0, meeting.indexOf(' ')));
@@ -265,6 +266,18 @@ class BackingExchangeTest {
         try (Backing ram = host.allocate(BackingRequest.shared("ram", SIZE))) {
             Files.writeString(socket(), "1 " + "A".repeat(44) + "\n");
             Future<List<Backing>> coming = other.submit(() -> host.receive(socket(), SOON));
+            Files.delete(socket());
+            host.offer(socket(), List.of(ram), SOON);
+            assertEquals(1, coming.get(20, TimeUnit.SECONDS).size());
+        }
+    }
+
+    @Test
+    void whatIsBeingWrittenIsWaitedFor() throws Exception {
+        try (Backing ram = host.allocate(BackingRequest.shared("ram", SIZE))) {
+            Files.writeString(socket(), "\0" + "3995 " + "A".repeat(44) + "\n");
+            Future<List<Backing>> coming = other.submit(() -> host.receive(socket(), SOON));
+            assertThrows(TimeoutException.class, () -> coming.get(100, TimeUnit.MILLISECONDS));
             Files.delete(socket());
             host.offer(socket(), List.of(ram), SOON);
             assertEquals(1, coming.get(20, TimeUnit.SECONDS).size());
