@@ -388,7 +388,7 @@ final class RawState implements AutoCloseable {
     }
 
     /**
-     * Fills in what is to be set.
+     * Fills in what is to be set; parts that seldom change, only where they differ from the present: each call costs time.
      *
      * @param before the processor's present state: what the portable form lacks is taken from it
      * @throws BackendException if it has what this KVM cannot hold, or a platform part in a version that is not understood
@@ -404,7 +404,7 @@ final class RawState implements AutoCloseable {
             system.bytes.putLong(KvmAbi.SREGS2_FLAGS, 0); // the PDPTEs are loaded from memory, as by a write of CR3
         }
         if (state.vectors().isPresent()) {
-            putVectors(state.vectors().get(), operation);
+            putVectors(state.vectors().get(), before, operation);
         }
         if (state.debug().isPresent()) {
             putDebug(state.debug().get(), before);
@@ -423,19 +423,17 @@ final class RawState implements AutoCloseable {
         }
     }
 
-    private void putVectors(VectorState vectors, String operation) throws BackendException {
+    private void putVectors(VectorState vectors, RawState before, String operation) throws BackendException {
         byte[] area = vectors.xsave();
         int length = Math.min(area.length, xsave.bytes.capacity());
         xsave.bytes.put(0, area, 0, length);
-        for (int i = length; i < xsave.bytes.capacity(); i++) {
-            xsave.bytes.put(i, (byte) 0);
-        }
+        xsave.memory.setMemory(length, xsave.bytes.capacity() - length, (byte) 0);
         xsave.toSet = true;
         if (shape.xcrs()) {
             xcrs.bytes.putInt(KvmAbi.XCRS_COUNT, 1);
             xcrs.bytes.putInt(KvmAbi.XCRS_FIRST_NUMBER, 0);
             xcrs.bytes.putLong(KvmAbi.XCRS_FIRST_VALUE, vectors.xcr0());
-            xcrs.toSet = true;
+            xcrs.toSet = before.xcrs.bytes.getLong(KvmAbi.XCRS_FIRST_VALUE) != vectors.xcr0();
         } else if (vectors.xcr0() != 1) {
             throw KvmErrors.refused(
                     operation,
@@ -454,7 +452,7 @@ final class RawState implements AutoCloseable {
         debug.bytes.putLong(KvmAbi.DEBUGREGS_DB + 24, registers.dr3());
         debug.bytes.putLong(KvmAbi.DEBUGREGS_DR6, registers.dr6());
         debug.bytes.putLong(KvmAbi.DEBUGREGS_DR7, registers.dr7());
-        debug.toSet = true;
+        debug.toSet = !debug.bytes.equals(before.debug.bytes);
     }
 
     private void putActivity(Activity value, String operation) throws BackendException {
