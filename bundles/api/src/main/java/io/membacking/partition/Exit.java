@@ -53,8 +53,12 @@ public sealed interface Exit {
     /** HLT, where the partition has no interrupt controllers to wake it. */
     record Halt() implements Exit {}
 
-    /** {@link Processor#cancel()} was called. */
-    record Cancelled() implements Exit {}
+    /**
+     * {@link Processor#cancel()} was called.
+     *
+     * @param whole whether nothing is left of the exit before, so that the state can be taken without {@link Processor#completeExit()}
+     */
+    record Cancelled(boolean whole) implements Exit {}
 
     /** The processor shut down (triple fault) or the guest asked for it. */
     record Shutdown(String detail) implements Exit {}

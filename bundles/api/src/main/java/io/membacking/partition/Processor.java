@@ -15,7 +15,8 @@ public interface Processor extends AutoCloseable {
      * {@link Exit.Mmio#input()}) is completed by filling its data before the next call of run or {@link #completeExit()}.
      *
      * @throws BackendException if the platform fails
-     * @throws IllegalStateException after close
+     * @throws IllegalStateException after close; or on a thread that the guest must not hold, unless it is cancelled already and does
+     *     not enter
      */
     Exit run() throws BackendException;
 

@@ -35,7 +35,8 @@ final class KvmProcessor implements Processor {
     static final int CLOSED = 2;
 
     private static final Exit HALT = new Exit.Halt();
-    private static final Exit CANCELLED = new Exit.Cancelled();
+    private static final Exit CANCELLED = new Exit.Cancelled(true);
+    private static final Exit CANCELLED_IN_THE_MIDDLE = new Exit.Cancelled(false);
     private static final @Nullable MethodHandle IS_VIRTUAL = isVirtual();
 
     private final Syscalls calls;
@@ -117,26 +118,31 @@ final class KvmProcessor implements Processor {
 
     @Override
     public Exit run() throws BackendException {
-        if (isVirtual(Thread.currentThread())) {
-            throw new IllegalStateException(
-                    label + " can only run on a platform thread: the guest holds the thread it runs on");
-        }
-        claim(true);
+        boolean virtual = isVirtual(Thread.currentThread());
+        claim(!virtual);
         try {
-            return enter();
+            return enter(virtual);
         } finally {
             letGo();
         }
     }
 
-    private Exit enter() throws BackendException {
+    private Exit enter(boolean virtual) throws BackendException {
         while (!takeCancel()) {
+            if (virtual) {
+                throw virtualThread();
+            }
             Exit exit = enterOnce(toRun);
             if (exit != null) {
                 return exit;
             }
         }
-        return CANCELLED;
+        return unfinished ? CANCELLED_IN_THE_MIDDLE : CANCELLED;
+    }
+
+    private IllegalStateException virtualThread() {
+        return new IllegalStateException(
+                label + " can only run on a platform thread: the guest holds the thread it runs on");
     }
 
     /** One KVM_RUN: finishes the last exit, and returns the next, or null if there is none to report. */

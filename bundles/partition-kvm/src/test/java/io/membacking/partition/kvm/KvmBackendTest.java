@@ -171,6 +171,10 @@ class KvmBackendTest extends PartitionBackendContract {
         assertInstanceOf(
                 IllegalStateException.class,
                 assertThrows(ExecutionException.class, run::get).getCause());
+        processor.cancel();
+        FutureTask<Exit> cancelled = new FutureTask<>(processor::run);
+        startVirtualThread.invoke(null, cancelled);
+        assertInstanceOf(Exit.Cancelled.class, cancelled.get());
         runTo(processor, Exit.PortIo.class);
     }
 

@@ -32,9 +32,21 @@ final class FlightRecorder {
         }
         try {
             MovePart event = (MovePart) begun;
+            event.end();
             event.machine = machine;
             event.part = part;
-            event.commit();
+        } catch (LinkageError e) {
+            off = true;
+        }
+    }
+
+    /** Tells of what has ended. */
+    static void tell(Object ended) {
+        if (off) {
+            return;
+        }
+        try {
+            ((MovePart) ended).commit();
         } catch (LinkageError e) {
             off = true;
         }

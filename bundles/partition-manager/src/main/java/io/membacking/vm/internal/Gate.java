@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,12 +27,20 @@ import org.jspecify.annotations.Nullable;
  * </ul>
  */
 final class Gate {
+    // Nanoseconds. Calling processors out and moving their state takes some hundred thousand.
+    private static final long BUSY = 1_000_000;
+    private static final long FIRST_PAUSE = 100_000;
+    private static final long LONGEST_PAUSE = 5_000_000;
+
     private final String machine;
+    private final OutOfLine outOfLine = new OutOfLine();
     private final Set<Door> holding = Collections.newSetFromMap(new IdentityHashMap<>());
     /** Those without a thread of a crew that are in the middle of finishing an exit. */
     private int visitors;
 
-    private List<Processor> processors = List.of();
+    /** An array: who takes one out of a list casts it, and compiled code then holds the classes the cast has met. */
+    private Processor[] processors = {};
+
     private @Nullable Crew crew;
     private boolean gathering;
     /** What is to be done once all are gathered, until somebody does it. */
@@ -84,32 +92,30 @@ final class Gate {
 
         Processor processor(int index) {
             synchronized (Gate.this) {
-                return processors.get(index);
+                return processors[index];
             }
         }
 
         /**
          * Does what is to be done once all are gathered, if it is the last of them.
          *
-         * @param whole whether nothing is left of its last exit, after {@link Pass#SETTLE}
+         * @param whole whether nothing is left of its last exit
          */
         void leave(int index, boolean whole) {
             FutureTask<?> mine = null;
             synchronized (Gate.this) {
                 inside.clear(index);
                 settled.set(index, whole);
-                if (whole && busy().isEmpty()) {
+                if (whole && allSettled()) {
                     mine = errand;
                     errand = null;
                 }
-                // Each needless wake-up of who gathers would contend with the next entry.
                 if (!holding.isEmpty()) {
                     Gate.this.notifyAll();
                 }
             }
             if (mine != null) {
-                mine.run();
-                wake();
+                outOfLine.move(mine);
             }
         }
 
@@ -130,6 +136,15 @@ final class Gate {
             }
         }
 
+        private boolean allSettled() {
+            int index = live.nextSetBit(0);
+            while (index >= 0 && (settled.get(index) || resting.get(index))) {
+                index = live.nextSetBit(index + 1);
+            }
+            return index < 0;
+        }
+
+        /** Those that are not settled. */
         private BitSet busy() {
             BitSet busy = (BitSet) live.clone();
             busy.andNot(settled);
@@ -175,7 +190,9 @@ final class Gate {
 
     /** Makes those inside come out, and those that wait look again at whether their run has ended. */
     synchronized void disturb() {
-        processors.forEach(Processor::cancel);
+        for (Processor processor : processors) {
+            processor.cancel();
+        }
         notifyAll();
     }
 
@@ -194,52 +211,78 @@ final class Gate {
      * @throws BackendException naming those that were not there in time, and they go on then; or what the errand throws
      */
     <T> T gather(Duration deadline, Errand<T> then) throws BackendException {
-        FutureTask<T> task = new FutureTask<>(then::run);
-        if (isForCaller(deadline, task)) {
-            task.run();
-        }
+        FutureTask<T> task = summon(then);
+        awaitGathered(deadline, task);
         return result(task);
     }
 
-    /** Gathers them. @return whether none of them does it */
-    private synchronized boolean isForCaller(Duration deadline, FutureTask<?> task) throws BackendException {
+    /** Asks them to come out; the last of them does it. */
+    synchronized <T> FutureTask<T> summon(Errand<T> then) {
+        FutureTask<T> task = new FutureTask<>(then::run);
         gathering = true;
-        Crew current = crew;
-        if (current == null) {
-            return true;
-        }
-        current.settled.clear(); // what an earlier call that gave up may have left
         errand = task;
-        cancelInside(current);
-        notifyAll();
-        try {
-            await(
-                    deadline,
-                    () -> errand == task && !current.busy().isEmpty(),
-                    current::busy,
-                    " did not finish its exit within " + deadline);
-        } catch (BackendException e) {
-            if (errand == task) {
-                errand = null;
-                letGo(processors);
-                throw e;
-            }
+        Crew current = crew;
+        if (current != null) {
+            current.settled.clear(); // what an earlier call that gave up may have left
+            cancelInside(current);
         }
-        boolean left = errand == task;
-        errand = null;
-        return left;
+        notifyAll();
+        return task;
     }
 
-    private static <T> T result(FutureTask<T> task) throws BackendException {
+    /**
+     * Waits until it is done, and does it if none of them is there to do it. Measured: to wake it would cost the thread that does it
+     * some 20 us before its processor enters the guest again; and if it sleeps, that enters some 50 us later.
+     */
+    @SuppressWarnings("ThreadPriorityCheck") // yields so that on a busy machine processors come out the sooner
+    private void awaitGathered(Duration deadline, FutureTask<?> task) throws BackendException {
+        long start = System.nanoTime();
+        long end = start + deadline.toNanos();
+        long pause = FIRST_PAUSE;
         boolean interrupted = false;
         try {
-            while (true) {
-                try {
-                    return task.get();
-                } catch (InterruptedException e) {
-                    interrupted = true; // it has begun, and ends soon
+            while (!task.isDone()) {
+                if (isForCaller(deadline, end, interrupted, task)) {
+                    task.run();
+                } else if (System.nanoTime() - start < BUSY) {
+                    Thread.yield();
+                } else {
+                    LockSupport.parkNanos(pause);
+                    pause = Math.min(2 * pause, LONGEST_PAUSE);
                 }
+                interrupted |= Thread.interrupted();
             }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** @throws BackendException if nobody has begun, and it is too late to begin */
+    private synchronized boolean isForCaller(Duration deadline, long end, boolean interrupted, FutureTask<?> task)
+            throws BackendException {
+        if (errand != task) {
+            return false;
+        }
+        BitSet busy = crew == null ? new BitSet() : crew.busy();
+        boolean late = System.nanoTime() - end >= 0;
+        if (!busy.isEmpty() && !late && !interrupted) {
+            return false;
+        }
+        errand = null;
+        if (busy.isEmpty()) {
+            return true;
+        }
+        goOn();
+        throw late ? notHeld("processor " + busy + " did not finish its exit within " + deadline) : interrupted();
+    }
+
+    static <T> T result(FutureTask<T> done) throws BackendException {
+        try {
+            return done.get();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException("it is done, and nothing is waited for", e);
         } catch (ExecutionException e) {
             Throwable cause = e.getCause();
             if (cause instanceof BackendException failed) {
@@ -248,15 +291,7 @@ final class Gate {
                 throw error;
             }
             throw (RuntimeException) cause;
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
         }
-    }
-
-    private synchronized void wake() {
-        notifyAll();
     }
 
     /** Whether this processor of those that are gathered has nothing left of its last exit. */
@@ -266,7 +301,11 @@ final class Gate {
 
     /** Lets them go on with these processors; those of a gate never gathered are given likewise. */
     synchronized void letGo(List<Processor> next) {
-        processors = List.copyOf(next);
+        processors = next.toArray(Processor[]::new);
+        goOn();
+    }
+
+    private synchronized void goOn() {
         gathering = false;
         if (crew != null) {
             crew.settled.clear();
@@ -277,31 +316,35 @@ final class Gate {
     /** Forgets the processors of those that are gathered: they are about to be closed. */
     synchronized void forget() {
         gathering = true;
-        processors = List.of();
+        processors = new Processor[0];
     }
 
     private void cancelInside(Crew current) {
         // A processor that is inside, or about to enter, returns: cancelling counts for the run under way or else the
         // next.
-        current.inside.stream().forEach(i -> processors.get(i).cancel());
+        current.inside.stream().forEach(i -> processors[i].cancel());
     }
 
-    private void await(Duration deadline, BooleanSupplier busy, Supplier<BitSet> who, String otherwise)
-            throws BackendException {
+    /** Waits until none is inside. Holds the monitor. */
+    private void awaitLeft(Duration deadline, BitSet inside) throws BackendException {
         long end = System.nanoTime() + deadline.toNanos();
         try {
-            while (busy.getAsBoolean()) {
+            while (visitors > 0 || !inside.isEmpty()) {
                 long left = end - System.nanoTime();
                 if (left <= 0) {
-                    throw notHeld("processor " + who.get() + otherwise);
+                    throw notHeld("processor " + inside + " did not leave the guest within " + deadline);
                 }
                 // Rounded up: a wait of 0 would be one without end.
                 wait((left + 999_999) / 1_000_000);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw notHeld("interrupted while waiting for processors to leave the guest");
+            throw interrupted();
         }
+    }
+
+    private BackendException interrupted() {
+        return notHeld("interrupted while waiting for processors to leave the guest");
     }
 
     private BackendException notHeld(String problem) {
@@ -336,11 +379,7 @@ final class Gate {
                     cancelInside(current);
                 }
                 try {
-                    await(
-                            deadline,
-                            () -> visitors > 0 || !inside.isEmpty(),
-                            () -> inside,
-                            " did not leave the guest within " + deadline);
+                    awaitLeft(deadline, inside);
                 } catch (BackendException e) {
                     release();
                     throw e;

@@ -140,20 +140,20 @@ final class GuestRun implements Run {
         finish();
     }
 
+    /** Waits until there is something for a processor to do. */
+    Gate.Pass pass(int index) throws InterruptedException {
+        return crew.pass(index);
+    }
+
     private boolean ended() {
         return end.get() != null;
     }
 
     private void runProcessor(int index) {
         try {
-            while (true) {
-                switch (crew.pass(index)) {
-                    case END -> {
-                        return;
-                    }
-                    case SETTLE -> settle(index);
-                    case ENTER -> enter(index);
-                }
+            boolean goesOn = true;
+            while (goesOn) {
+                goesOn = step(index, pass(index));
             }
         } catch (InterruptedException e) {
             end(new RunResult(Kind.FAILED, 0, "processor " + index + " was interrupted", index));
@@ -179,12 +179,26 @@ final class GuestRun implements Run {
         }
     }
 
+    /** Does what a processor is to do next. @return whether the run goes on */
+    boolean step(int index, Gate.Pass next) throws Throwable {
+        switch (next) {
+            case SETTLE -> settle(index);
+            case ENTER -> enter(index);
+            case END -> {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private void enter(int index) throws Throwable {
         Exit exit;
+        boolean whole = false;
         try {
             exit = outOfLine.run(crew.processor(index));
+            whole = exit instanceof Exit.Cancelled cancelled && cancelled.whole();
         } finally {
-            crew.leave(index, false);
+            crew.leave(index, whole);
         }
         // An exit that comes together with the end is handled all the same: its instruction has happened.
         if (!(exit instanceof Exit.Cancelled)) {

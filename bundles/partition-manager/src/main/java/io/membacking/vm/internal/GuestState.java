@@ -28,24 +28,18 @@ record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> p
         return platform.format();
     }
 
-    /** Takes it from an engagement whose processors are gathered; nothing changes there but that pending exits are finished. */
-    static GuestState take(Engagement from, Gate gate, BitSet lines) throws BackendException {
+    /** Takes it from a machine whose processors are gathered; nothing changes there but that pending exits are finished. */
+    static GuestState take(BareMachine from, Gate gate, BitSet lines) throws BackendException {
         for (Processor processor : from.processors()) {
             if (!gate.isWhole(processor.index())) {
                 finish(processor, gate);
             }
         }
-        return of(from.model(), from.partition(), from.processors(), lines);
-    }
-
-    /** Of processors that do not run and have no exit to finish. */
-    static GuestState of(CpuModel model, Partition partition, List<Processor> processors, BitSet lines)
-            throws BackendException {
         List<ProcessorState> states = new ArrayList<>();
-        for (Processor processor : processors) {
+        for (Processor processor : from.processors()) {
             states.add(processor.state());
         }
-        return new GuestState(model, partition.platformState(), states, lines);
+        return new GuestState(from.model(), from.partition().platformState(), states, lines);
     }
 
     /** A processor whose thread has gone may have left its last exit unfinished; what that reads now, nobody drives. */
@@ -62,14 +56,15 @@ record GuestState(CpuModel model, PlatformState platform, List<ProcessorState> p
         } while (next.isPresent());
     }
 
-    /** Sets it in a partition that has not run, or that it was taken from. */
-    void give(Partition to, List<Processor> theirs) throws BackendException {
+    /** Sets it in a machine that has not run, or that it was taken from. */
+    void give(BareMachine machine) throws BackendException {
+        Partition to = machine.partition();
         // Before the controllers' registers, which overwrite what raising them does, so that no edge counts twice.
         for (int line = lines.nextSetBit(0); line >= 0; line = lines.nextSetBit(line + 1)) {
             to.setInterruptLine(line, true);
         }
         for (int i = 0; i < processors.size(); i++) {
-            theirs.get(i).setState(processors.get(i));
+            machine.processors().get(i).setState(processors.get(i));
         }
         if (format().equals(to.capabilities().stateFormat())) {
             to.setPlatformState(platform);

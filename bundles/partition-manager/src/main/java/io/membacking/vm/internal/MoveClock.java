@@ -3,6 +3,8 @@ package io.membacking.vm.internal;
 import io.membacking.error.BackendException;
 import io.membacking.vm.MoveResult.Times;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Measures the parts of one move, for its result and as Flight Recorder events. For one thread at a time. */
@@ -18,6 +20,8 @@ final class MoveClock {
     private @Nullable Object holding;
     private boolean gathered;
     private long standStill;
+    /** Parts that Flight Recorder has not been told of. */
+    private final List<Object> ended = new ArrayList<>();
 
     MoveClock(String machine) {
         this.machine = machine;
@@ -40,7 +44,7 @@ final class MoveClock {
             return part.run();
         } finally {
             prepare += System.nanoTime() - start;
-            FlightRecorder.end(event, machine, "prepare");
+            end(event, "prepare");
         }
     }
 
@@ -56,7 +60,7 @@ final class MoveClock {
         if (!gathered) {
             gathered = true;
             hold += System.nanoTime() - heldSince;
-            FlightRecorder.end(holding, machine, "hold");
+            end(holding, "hold");
         }
     }
 
@@ -67,7 +71,7 @@ final class MoveClock {
             return part.run();
         } finally {
             save += System.nanoTime() - start;
-            FlightRecorder.end(event, machine, "save");
+            end(event, "save");
         }
     }
 
@@ -78,7 +82,7 @@ final class MoveClock {
             part.run();
         } finally {
             restore += System.nanoTime() - start;
-            FlightRecorder.end(event, machine, "restore");
+            end(event, "restore");
         }
     }
 
@@ -94,7 +98,7 @@ final class MoveClock {
             part.run();
         } finally {
             verify += System.nanoTime() - start;
-            FlightRecorder.end(event, machine, "verify");
+            end(event, "verify");
         }
     }
 
@@ -103,14 +107,24 @@ final class MoveClock {
         Object event = FlightRecorder.begin();
         old.close();
         close += System.nanoTime() - start;
-        FlightRecorder.end(event, machine, "close");
+        end(event, "close");
     }
 
     Duration standStill() {
         return Duration.ofNanos(standStill);
     }
 
-    Times times() {
+    private void end(@Nullable Object event, String part) {
+        if (event != null) {
+            FlightRecorder.end(event, machine, part);
+            ended.add(event);
+        }
+    }
+
+    /** Tells Flight Recorder of the parts: nothing that processors should wait for. @return their times */
+    Times finish() {
+        ended.forEach(FlightRecorder::tell);
+        ended.clear();
         return new Times(prepare, hold, save, restore, verify, close);
     }
 }

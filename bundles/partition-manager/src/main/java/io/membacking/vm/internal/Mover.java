@@ -7,6 +7,7 @@ import io.membacking.vm.VmRequest;
 import java.time.Duration;
 import java.util.BitSet;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 
 /**
  * The steps of a move, each whole or not at all. The guest runs on through all but {@link #cutOver} and {@link #takeOff}, whose time
@@ -32,24 +33,35 @@ final class Mover {
      * @throws BackendException why not; the guest goes on where it was
      */
     void cutOver(Engagement from, Engagement to, Duration hold, MoveClock clock) throws BackendException {
+        Gate.Errand<GuestState> errand = crossing(from.machine(), to.machine(), () -> requireAttached(to), clock);
         clock.hold();
         try {
-            gate.gather(hold, () -> {
-                clock.gathered();
-                return cross(from, to, clock);
-            });
+            gate.gather(hold, errand);
         } finally {
             clock.gathered();
         }
     }
 
-    private GuestState cross(Engagement from, Engagement to, MoveClock clock) throws BackendException {
+    /** {@link #cutOver} from a machine onto itself, for who runs its processors. */
+    FutureTask<GuestState> summon(BareMachine machine, MoveClock clock) {
+        Gate.Errand<GuestState> errand = crossing(machine, machine, () -> {}, clock);
+        clock.hold();
+        return gate.summon(errand);
+    }
+
+    private Gate.Errand<GuestState> crossing(BareMachine from, BareMachine to, Check check, MoveClock clock) {
+        return () -> cross(from, to, check, clock);
+    }
+
+    /** Of gathered processors, and lets them go on. */
+    private GuestState cross(BareMachine from, BareMachine to, Check check, MoveClock clock) throws BackendException {
+        clock.gathered();
         BitSet raised = lines.save();
         try {
-            requireAttached(to);
+            check.run();
             GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));
             clock.restoring(() -> {
-                state.give(to.partition(), to.processors());
+                state.give(to);
                 lines.restore(to.partition(), raised);
             });
             gate.letGo(to.processors());
@@ -60,6 +72,11 @@ final class Mover {
             clock.released();
             throw e;
         }
+    }
+
+    /** What is looked at while processors are held, and what is wrong thrown. */
+    private interface Check {
+        void run() throws BackendException;
     }
 
     private void requireAttached(Engagement to) throws BackendException {
@@ -73,7 +90,7 @@ final class Mover {
         }
     }
 
-    private void goOn(Engagement from, BitSet raised) {
+    private void goOn(BareMachine from, BitSet raised) {
         try {
             lines.restore(from.partition(), raised);
         } catch (BackendException | RuntimeException e) {
@@ -96,14 +113,14 @@ final class Mover {
         try {
             return gate.gather(hold, () -> {
                 clock.gathered();
-                return leave(from, clock);
+                return leave(from.machine(), clock);
             });
         } finally {
             clock.gathered();
         }
     }
 
-    private GuestState leave(Engagement from, MoveClock clock) throws BackendException {
+    private GuestState leave(BareMachine from, MoveClock clock) throws BackendException {
         BitSet raised = lines.save();
         try {
             GuestState state = clock.saving(() -> GuestState.take(from, gate, raised));
@@ -120,7 +137,7 @@ final class Mover {
     void land(GuestState state, Engagement to, MoveClock clock) throws BackendException {
         clock.restoring(() -> {
             requireAttached(to);
-            state.give(to.partition(), to.processors());
+            state.give(to.machine());
             lines.restore(to.partition(), (BitSet) state.lines().clone());
         });
         gate.letGo(to.processors());

@@ -245,15 +245,19 @@ final class Placement {
         MoveClock clock = new MoveClock(request.name());
         List<String> reasons = new ArrayList<>();
         long half = System.nanoTime() + until(latest).dividedBy(2).toNanos();
-        MoveResult moved =
-                fly(destinations.onDeparture(origin(), policy, reasons), reasons, reason, () -> until(half), clock);
-        if (moved != null) {
-            ended(moved);
-            return;
+        try {
+            MoveResult moved =
+                    fly(destinations.onDeparture(origin(), policy, reasons), reasons, reason, () -> until(half), clock);
+            if (moved != null) {
+                ended(moved);
+                return;
+            }
+            MoveResult result = takeOff(from, reason, false, until(latest), clock);
+            waitFor(reasons.isEmpty() ? "no other backend is installed" : String.join("; ", reasons));
+            ended(result);
+        } finally {
+            clock.finish();
         }
-        MoveResult result = takeOff(from, reason, false, until(latest), clock);
-        waitFor(reasons.isEmpty() ? "no other backend is installed" : String.join("; ", reasons));
-        ended(result);
     }
 
     /** What is left until then. Never nothing: processors need a moment, though another guest has used up the time. */
@@ -293,7 +297,7 @@ final class Placement {
     /** @throws MembackingException with the guest going on where it was, and nothing left in the target */
     private void fly(Engagement from, Backends.Installed target, Supplier<Duration> hold, MoveClock clock)
             throws MembackingException {
-        Engagement to = clock.preparing(() -> prepare(from, target));
+        Engagement to = clock.preparing(() -> prepare(from, target, hold.get().dividedBy(50)));
         try {
             mover.cutOver(from, to, hold.get(), clock);
         } catch (BackendException | RuntimeException | Error e) {
@@ -313,11 +317,13 @@ final class Placement {
         clock.closing(from);
     }
 
-    private Engagement prepare(Engagement from, Backends.Installed target) throws MembackingException {
+    /** @param rehearsing how long to rehearse: of a time that many guests share, each is to take a little */
+    private Engagement prepare(Engagement from, Backends.Installed target, Duration rehearsing)
+            throws MembackingException {
         Engagement to = open(target, otherThan(from));
         try {
             // Last of all, for what was compiled and fetched to be still there when it counts.
-            Engagement.rehearse(target, request, model());
+            Rehearsal.hold(target, request, model(), rehearsing);
             return to;
         } catch (BackendException | RuntimeException | Error e) {
             to.close();
@@ -356,7 +362,7 @@ final class Placement {
         String left = from.backend().title();
         clock.closing(from);
         waitFor("");
-        return new MoveResult(MoveResult.Kind.PARKED, left, "", reason, Duration.ZERO, clock.times());
+        return new MoveResult(MoveResult.Kind.PARKED, left, "", reason, Duration.ZERO, clock.finish());
     }
 
     /** @return null if none has it: it stays parked */
@@ -390,13 +396,13 @@ final class Placement {
     private MoveResult moved(String from, String reason, MoveClock clock) {
         moves.incrementAndGet();
         onChanged.run();
-        return new MoveResult(MoveResult.Kind.MOVED, from, here(), reason, clock.standStill(), clock.times());
+        return new MoveResult(MoveResult.Kind.MOVED, from, here(), reason, clock.standStill(), clock.finish());
     }
 
     private MoveResult stayed(String from, String why, MoveClock clock) {
         return parked != null
-                ? new MoveResult(MoveResult.Kind.PARKED, from, "", why, clock.standStill(), clock.times())
-                : new MoveResult(MoveResult.Kind.STAYED, from, here(), why, clock.standStill(), clock.times());
+                ? new MoveResult(MoveResult.Kind.PARKED, from, "", why, clock.standStill(), clock.finish())
+                : new MoveResult(MoveResult.Kind.STAYED, from, here(), why, clock.standStill(), clock.finish());
     }
 
     /** A move that did not even begin. */
@@ -429,7 +435,7 @@ final class Placement {
         for (Backends.Installed target : targets) {
             if (destinations.admits(origin(), target, obstacles)) {
                 try {
-                    Engagement.rehearse(target, request, model());
+                    Rehearsal.hold(target, request, model(), Duration.ZERO);
                     Compatibility found = destinations.compatibility(origin(), target);
                     return new MoveForecast(now, target.title(), found.carried(), found.lost(), List.of());
                 } catch (BackendException | RuntimeException | LinkageError e) {

@@ -8,7 +8,8 @@
  *
  * <h2>Moving</h2>
  *
- * <p>While the guest runs on, a second engagement is made on the same memory: from then on changes go to both. Then the gate gathers
+ * <p>While the guest runs on, a second engagement is made on the same memory: from then on changes go to both. What comes next is
+ * rehearsed on a machine without memory, by {@link io.membacking.vm.internal.Rehearsal}. Then the gate gathers
  * the processors: they leave the guest, their handlers return, their last instruction is finished. The
  * {@link io.membacking.vm.internal.GuestState} is taken from the one and given to the other, on the thread of the processor that came
  * last, and the gate lets them go with their new processors. The drift check of the new attachment follows with the guest running; only then is the old engagement closed. Whatever

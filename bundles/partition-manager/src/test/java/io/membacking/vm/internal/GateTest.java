@@ -12,6 +12,7 @@ import io.membacking.vm.internal.ScriptedBackend.ScriptedProcessor;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -60,6 +61,57 @@ class GateTest {
         crew.leave(0, true);
         assertFalse(done.get());
         assertEquals(Pass.ENTER, crew.pass(0));
+    }
+
+    @Test
+    void whoIsInterruptedWhileItGathersLetsThemGoOn() throws Exception {
+        assertEquals(Pass.ENTER, crew.pass(0));
+        AtomicBoolean done = new AtomicBoolean();
+        Thread.currentThread().interrupt();
+        BackendException failure =
+                assertThrows(BackendException.class, () -> gate.gather(LONG, () -> done.getAndSet(true)));
+        assertTrue(Thread.interrupted(), "it stays interrupted");
+        assertTrue(failure.getMessage().contains("interrupted"), failure::getMessage);
+        crew.leave(0, true);
+        assertFalse(done.get());
+        assertEquals(Pass.ENTER, crew.pass(0));
+    }
+
+    @Test
+    void whatHasBegunIsWaitedForThoughTheDeadlineHasPassedAndWhoGathersIsInterrupted() throws Exception {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch mayEnd = new CountDownLatch(1);
+        FutureTask<Boolean> gathered = inBackground(() -> {
+            boolean result = gate.gather(SHORT, () -> {
+                begun.countDown();
+                uninterrupted(mayEnd);
+                return true;
+            });
+            return result && Thread.interrupted();
+        });
+        Thread gathering = background;
+        FutureTask<Void> processor = inBackground(() -> {
+            while (crew.pass(0) == Pass.ENTER) {
+                crew.leave(0, false);
+            }
+            crew.leave(0, true);
+            return null;
+        });
+        begun.await();
+        gathering.interrupt();
+        TimeUnit.MILLISECONDS.sleep(2 * SHORT.toMillis());
+        assertFalse(gathered.isDone());
+        mayEnd.countDown();
+        assertTrue(gathered.get(), "done, and still interrupted");
+        processor.get();
+    }
+
+    private static void uninterrupted(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @Test

@@ -366,6 +366,18 @@ class MoveTest {
         untilInside(next);
     }
 
+    @Test
+    void processorThatComesOutWholeHasNoExitToFinish() throws Exception {
+        VirtualMachine vm = vm(1);
+        run(vm);
+        nextArrives();
+        untilInside(old);
+        processor(old, 0).onCancel = new Exit.Cancelled(true);
+        old.fail = Step.COMPLETE_EXIT;
+        assertEquals(Kind.MOVED, done(vm.move("")).kind());
+        untilInside(next);
+    }
+
     @ParameterizedTest
     @EnumSource(Step.class)
     void stepThatFailsLeavesTheGuestWhereItWas(Step step) throws Exception {

@@ -249,7 +249,7 @@ final class ScriptedBackend implements PartitionBackend {
         final AtomicInteger inside = new AtomicInteger();
         final AtomicInteger entries = new AtomicInteger();
         /** What a cancelled run returns: an exit of the guest may be faster than the cancellation. */
-        volatile Exit onCancel = new Exit.Cancelled();
+        volatile Exit onCancel = new Exit.Cancelled(false);
 
         /** Exits that finishing the last one gives. */
         final BlockingQueue<Exit> more = new LinkedBlockingQueue<>();

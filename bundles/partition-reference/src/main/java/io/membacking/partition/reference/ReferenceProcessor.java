@@ -18,7 +18,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class ReferenceProcessor implements Processor {
     private static final Exit HALT = new Exit.Halt();
-    private static final Exit CANCELLED = new Exit.Cancelled();
 
     private final ReferencePartition partition;
     private final String label;
@@ -63,7 +62,7 @@ final class ReferenceProcessor implements Processor {
                 waiting = finish(true);
             }
             if (takeCancel()) {
-                return CANCELLED;
+                return cancelledExit();
             }
             Exit next = waiting;
             if (next != null) {
@@ -81,7 +80,7 @@ final class ReferenceProcessor implements Processor {
             if (attention) {
                 look();
                 if (takeCancel()) {
-                    return CANCELLED;
+                    return cancelledExit();
                 }
             }
             Exit exit = core.step();
@@ -103,12 +102,16 @@ final class ReferenceProcessor implements Processor {
                     lock.wait();
                 } catch (InterruptedException e) {
                     Thread.currentThread().interrupt();
-                    return CANCELLED;
+                    return cancelledExit();
                 }
             }
             cancelled = false;
         }
-        return CANCELLED;
+        return cancelledExit();
+    }
+
+    private Exit cancelledExit() {
+        return new Exit.Cancelled(waiting == null && !isUnfinished());
     }
 
     private boolean isUnfinished() {

@@ -40,7 +40,6 @@ final class WhpProcessor implements Processor {
     private static final int MOST_TRIES = 1000;
 
     private static final Exit HALT = new Exit.Halt();
-    private static final Exit CANCELLED = new Exit.Cancelled();
     private static final @Nullable MethodHandle IS_VIRTUAL = isVirtual();
 
     private final WhpCalls calls;
@@ -103,21 +102,21 @@ final class WhpProcessor implements Processor {
 
     @Override
     public Exit run() throws BackendException {
-        if (isVirtual(Thread.currentThread())) {
-            throw new IllegalStateException(
-                    label + " can only run on a platform thread: the guest holds the thread it runs on");
-        }
+        boolean virtual = isVirtual(Thread.currentThread());
         claim();
         try {
-            return enter();
+            return enter(virtual);
         } finally {
             letGo();
         }
     }
 
-    private Exit enter() throws BackendException {
+    private Exit enter(boolean virtual) throws BackendException {
         String operation = "run " + label;
         while (!takeCancel()) {
+            if (virtual) {
+                throw virtualThread();
+            }
             Exit exit = waiting;
             waiting = null;
             if (exit == null) {
@@ -127,7 +126,12 @@ final class WhpProcessor implements Processor {
                 return exit;
             }
         }
-        return CANCELLED;
+        return new Exit.Cancelled(!isUnfinished());
+    }
+
+    private IllegalStateException virtualThread() {
+        return new IllegalStateException(
+                label + " can only run on a platform thread: the guest holds the thread it runs on");
     }
 
     /** One call of the platform. @return the exit to report, or null if there is none */
@@ -303,6 +307,10 @@ final class WhpProcessor implements Processor {
                 : new Exit.Mmio(access.address(), size, access.input(), access.data());
     }
 
+    private boolean isUnfinished() {
+        return waiting != null || emulation != null;
+    }
+
     @Override
     public Optional<Exit> completeExit() throws BackendException {
         claim();
@@ -384,7 +392,7 @@ final class WhpProcessor implements Processor {
     public ProcessorState state() throws BackendException {
         claim();
         try {
-            if (waiting != null || emulation != null) {
+            if (isUnfinished()) {
                 throw new IllegalStateException(label + " is in the middle of an instruction: complete its exit first");
             }
             return stateRegisters.read("read the state of " + label);
