@@ -10,8 +10,11 @@
  * long the guest itself finds that it did not run, by its time-stamp counter. Prepare and close are before and after, while the guest
  * runs.
  *
- * The guest is 64-bit user code that counts in memory, that of guests/flat/user-gap.s. Its memory is one slot of 2 MiB; the others are 4 KiB each, every second page
- * from 4 GiB on, on a memfd of their own, in both virtual machines. No interrupt controllers.
+ * The guest is 64-bit user code that counts in memory, that of guests/flat/user-gap.s. Its memory is one slot of 2 MiB; the others
+ * are 4 KiB each, every second page from 4 GiB on, on a memfd of their own, in both virtual machines. No interrupt controllers.
+ *
+ * Before each move it runs for a tenth of a second undisturbed. All else would compare caches: moved again at once, it goes on sooner
+ * the less there is to prepare.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { UNDISTURBED_US = 100000 };
 enum { PAGE = 4096, RAM = 2 << 20, CODE = 0x8000, COUNTER = 0x20000, MOST_SLOTS = 16384, MOST_MSRS = 256, XSAVE_ROOM = 16384 };
 #define GIB (1ull << 30)
 
@@ -268,6 +272,7 @@ static void measure(int slots, int moves) {
     double ticks = ticks_per_microsecond();
     for (int i = -3; i < moves; i++) {
         int from = here;
+        usleep(UNDISTURBED_US);
         double begin = microseconds();
         machines[!from] = make(slots);
         double prepared = microseconds();

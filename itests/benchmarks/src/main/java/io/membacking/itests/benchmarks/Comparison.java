@@ -131,7 +131,7 @@ public final class Comparison {
             String what = String.format("a moved guest stands still, %,d regions", regions);
             rows.add(new Row(what, ours, "C ioctls", bareMove(regions), Bound.ratio(1.5)));
             if (ours != few) {
-                rows.add(new Row(what, ours, "ours with 16", few, Bound.ratio(1.5)));
+                rows.add(new Row(what, ours, "ours with 16", few, Bound.ratio(1.25)));
             }
         }
     }
@@ -140,8 +140,8 @@ public final class Comparison {
         return new ProgramFigure(
                 Path.of(System.getProperty("java.home"), "bin", "java"),
                 "a Java runtime",
-                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "200"),
-                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "50"),
+                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "60"),
+                List.of("-cp", System.getProperty("java.class.path"), StandStill.class.getName(), "" + regions, "20"),
                 Pattern.compile("^swap regions=.* gap_us=([0-9.]+) ", Pattern.MULTILINE),
                 1000);
     }
@@ -150,8 +150,8 @@ public final class Comparison {
         return new ProgramFigure(
                 natives.resolve("kvm_swap"),
                 "gcc and make",
-                List.of("200", "" + slots),
-                List.of("50", "" + slots),
+                List.of("60", "" + slots),
+                List.of("20", "" + slots),
                 Pattern.compile("^kvm_swap slots=.* gap_us=([0-9.]+)", Pattern.MULTILINE),
                 1000);
     }

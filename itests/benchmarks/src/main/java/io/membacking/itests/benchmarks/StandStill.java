@@ -40,7 +40,7 @@ import java.util.function.ToDoubleFunction;
 /**
  * How long a guest stands still when it is moved from one KVM backend to another, as the guest itself sees it: the step of its
  * time-stamp counter across the move. The guest and its memory are those of native/bench/kvm_swap.c: 2 MiB of RAM, and other regions
- * of a page each, every second page from 4 GiB on.
+ * of a page each, every second page from 4 GiB on. As there, before each move that counts it runs for a tenth of a second undisturbed.
  *
  * <p>Arguments: regions, moves. Prints one line like that program's: the medians, in microseconds. Parts are those of {@link
  * MoveResult.Times}; a move's first and last, {@code prepare} and what follows {@code restore}, pass while the guest runs.
@@ -54,6 +54,10 @@ final class StandStill {
     private static final long PAGE_TABLES = 0x1000;
     /** Moves before those that count: the compiler must have seen them. */
     private static final int WARM = 300;
+
+    private static final long UNDISTURBED_MS = 100;
+    /** The first moves after those that follow each other at once do not count. */
+    private static final int SETTLING = 5;
 
     private StandStill() {}
 
@@ -159,8 +163,11 @@ final class StandStill {
         double[] gaps = new double[moves];
         double perMicrosecond = ticksPerMicrosecond(machine);
         // Thousands of regions take long to prepare, and what counts is compiled by then.
-        int warm = regions > 4096 ? WARM / 10 : WARM;
-        for (int i = -warm; i < moves; i++) {
+        int warm = regions > 4096 ? WARM / 5 : WARM;
+        for (int i = -warm - SETTLING; i < moves; i++) {
+            if (i >= -SETTLING) {
+                Thread.sleep(UNDISTURBED_MS);
+            }
             awaitLap(machine);
             MoveResult result = move(machine);
             awaitLap(machine);
