@@ -38,12 +38,12 @@ record Program(int status, List<String> lines) {
         return new Program(process.exitValue(), Files.readAllLines(log, StandardCharsets.ISO_8859_1));
     }
 
-    /** What went wrong in the tests, and for want of that the last lines. */
+    /** What went wrong in the tests, the first of it in the first line, and for want of that the last lines. */
     String summary() {
         List<String> tests = lines.stream()
                 .filter(line -> line.startsWith("FAILED ") || line.startsWith("SKIPPED ") || line.contains("=> "))
                 .toList();
-        return "exit status " + status + "\n"
+        return "exit status " + status + ": "
                 + String.join(
                         "\n", tests.isEmpty() ? lines.subList(Math.max(0, lines.size() - 20), lines.size()) : tests);
     }
