@@ -42,7 +42,8 @@
  * </table>
  *
  * What is not carried out is an emulation failure, with the registers as before it. Flags that the architecture leaves undefined are
- * as on most Intel processors where that is easy.
+ * as on most Intel processors where that is easy. Where Intel's processors and AMD's differ, it does as Intel's: near branches in
+ * 64-bit code ignore the operand-size prefix, LOOPE and LOOPNE ignore repeat prefixes, and a repeated NOP is PAUSE whatever REX says.
  *
  * <p>CPUID answers as the partition's model says, even where that has more than the subset: a guest that came from elsewhere keeps its
  * processor. The model of a guest that begins here has less than the subset, so that it can go to any hypervisor: long mode,

@@ -107,13 +107,6 @@ final class Undefined {
                 && ((first >= 0x70 && first < 0x80) || (first >= 0xe0 && first <= 0xe3) || first == 0xeb);
     }
 
-    private static boolean isString(String name) {
-        return switch (name) {
-            case "movs", "stos", "lods", "cmps", "scas" -> true;
-            default -> false;
-        };
-    }
-
     /** Its last byte; of an opcode of two the second. */
     private static int opcode(byte[] code) {
         int at = opcodeAt(code);
@@ -137,6 +130,31 @@ final class Undefined {
                 || (code & 0xe7) == 0x26
                 || code == 0x64
                 || code == 0x65;
+    }
+
+    /** Where Intel's processors and AMD's differ. */
+    private static boolean dependsOnMaker(Instruction in, byte[] code, GeneralRegisters registers) {
+        boolean wide = in.codeSize == 8;
+        return switch (in.opcode.name()) {
+            // Intel's cut the pointers and the count to 32 bits even if there is nothing to do, AMD's do not.
+            case "movs", "stos", "lods", "cmps", "scas" ->
+                wide && in.addressSize == 4 && in.repeat != 0 && (int) registers.rcx() == 0;
+            // Intel's: PAUSE. AMD's: an exchange with R8.
+            case "xchg" -> wide && in.repeat == Instruction.REPE && opcode(code) == 0x90 && in.rm == 8;
+            // To AMD's the prefix says what the zero flag must be.
+            case "loope", "loopne" -> in.repeat != 0 || (wide && hasOperandSize(code));
+            // Intel's ignore the prefix on near branches, AMD's cut the target to 16 bits.
+            default -> wide && in.opcode.has(Opcode.WIDEST) && hasOperandSize(code);
+        };
+    }
+
+    private static boolean hasOperandSize(byte[] code) {
+        for (int i = 0; i < opcodeAt(code); i++) {
+            if (code[i] == 0x66) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**
@@ -163,8 +181,7 @@ final class Undefined {
         if ((elsewhere && (codeSize == 2 || !in.memory)) || (codeSize == 2 && name.equals("ret"))) {
             return true;
         }
-        // Intel's processors cut the pointers and the count to 32 bits even if there is nothing to do, AMD's do not.
-        if (codeSize == 8 && in.addressSize == 4 && in.repeat != 0 && isString(name) && (int) registers.rcx() == 0) {
+        if (dependsOnMaker(in, code, registers)) {
             return true;
         }
         // Over itself: whether it is fetched again between two iterations is the processor's affair.
