@@ -63,6 +63,7 @@ final class SystemGuest implements AutoCloseable {
 
     static final long OWN_TABLES = 0x1000000;
     static final int OWN_TABLES_SIZE = 0x4000;
+    static final int MOST_OWN_TABLES = (int) ((RAM_SIZE - OWN_TABLES) / OWN_TABLES_SIZE);
 
     private static final int MOST_EXITS = 16;
     private static final long PATIENCE = 200;
