@@ -31,8 +31,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /**
  * Descriptors, exceptions, interrupts and pages against KVM: from the same random tables and state, both must come to the same end
  * with the same registers, the same stack, and the same bits set in the tables. {@code -Dmembacking.oracle.cases} says how many
- * cases, {@code -Dmembacking.oracle.seed} which round; otherwise one that is always the same, and one that is always another. What
- * KVM cannot do (where it emulates, it lacks much) is left out.
+ * cases (of pages no more than there is room for), {@code -Dmembacking.oracle.seed} which round; otherwise one that is always the
+ * same, and one that is always another. What KVM cannot do (where it emulates, it lacks much) is left out.
  */
 class SystemOracleTest {
     private static final int CASES = Integer.getInteger("membacking.oracle.cases", 1000);
